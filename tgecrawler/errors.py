@@ -1,0 +1,61 @@
+"""Every exception that is raised on purpose.
+
+    TgeError
+    ├── UserError            something the operator can mend; one line, exit code 2
+    │   ├── OptionError      an unknown TGE_ name or a value that does not parse
+    │   ├── ArgumentError    an unknown spider argument, slug, filter or file
+    │   ├── ConfigError      watchlist, sources or lexicon; knows file and line
+    │   ├── ReplayError      an archive that cannot be replayed at all
+    │   └── DatabaseError    unreachable, unreadable, or of a newer schema
+    └── SourceError          what the web sent cannot be read; counted, and the crawl goes on
+
+Pipelines say what became of an entry by the ``EntryDropped`` classes of
+``tgecrawler.items``: those are outcomes, not errors.
+"""
+
+from __future__ import annotations
+
+
+class TgeError(Exception):
+    """Base of everything raised on purpose."""
+
+
+class UserError(TgeError):
+    """Something the operator can mend; its text is one line that says what to do."""
+
+
+class OptionError(UserError):
+    """An unknown TGE_ name, or a value that does not parse."""
+
+
+class ArgumentError(UserError):
+    """An unknown spider argument, source slug, filter value or file."""
+
+
+class ConfigError(UserError):
+    """A watchlist, sources or lexicon file that cannot be used.
+
+    Args:
+        message: what is wrong, and what to write instead.
+        file: path as the operator knows it.
+        line: 1-based line; None where the whole file is meant.
+    """
+
+    def __init__(self, message: str, *, file: str, line: int | None = None) -> None:
+        self.file = file
+        self.line = line
+        self.message = message
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(f"{place}: {message}")
+
+
+class ReplayError(UserError):
+    """An archive that cannot be replayed at all (missing, or without one whole record)."""
+
+
+class DatabaseError(UserError):
+    """A database that cannot be reached, read, or is of a newer schema."""
+
+
+class SourceError(TgeError):
+    """A feed, page or sitemap that cannot be read; counted against its source."""
