@@ -145,7 +145,7 @@ class Mention:
     lang: str = ""
     medium: Medium = "article"
     published_at: datetime | None = None
-    fetched_at: datetime
+    seen_at: datetime
     page_error: str = ""
     assessment: Assessment | None = None
     url_key: str = ""
