@@ -1,0 +1,44 @@
+"""Stable keys of pages, texts and mentions.
+
+Every key begins with the version of the rule that made it, so that keys of two
+rules never compare equal. blake2b at 128 bits: a hostile page must not be able
+to craft a text that passes for another one's copy, which rules out the faster
+non-cryptographic hashes (0.5 us against 8 us for 3 kB: nothing beside a fetch).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from tgecrawler.domain.urls import canonicalize_url
+
+VERSION = "1"
+FEWEST_WORDS = 25  # below this two texts may agree by chance: captions, one-line notes
+
+_WORD = re.compile(r"\w+")
+
+
+def url_key(url: str) -> str:
+    """Return the key of the page at `url`: the same for every spelling of it."""
+    return _digest("url", canonicalize_url(url) or url)
+
+
+def mention_key(source: str, url: str) -> str:
+    """Return the key of what `source` told at `url`: one row each."""
+    return _digest("mention", source, canonicalize_url(url) or url)
+
+
+def text_key(text: str) -> str:
+    """Return the key of a story, whatever its case, punctuation and white space.
+
+    "" for a text of fewer than `FEWEST_WORDS` words, which identifies no story.
+    """
+    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _digest("text", *words) if len(words) >= FEWEST_WORDS else ""
+
+
+def _digest(*parts: str) -> str:
+    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return VERSION + hashlib.blake2b(joined, digest_size=16).hexdigest()

@@ -1,0 +1,142 @@
+"""What goes to the writer and comes back, and the rows that a batch becomes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tgecrawler.storage.cleaning import clean_row, clean_text
+from tgecrawler.storage.models import COMPANY_CHARS, MENTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tgecrawler.items import Assessment, Mention, Outcome, Reason
+
+
+MOST_REASONS = 200
+REASON_TEXT_CHARS = 500
+
+ASSESSMENT_FIELDS = (
+    "score",
+    "kind",
+    "status",
+    "project",
+    "token",
+    "event_date",
+    "event_date_precision",
+    "chain",
+    "exchange",
+    "claim_url",
+    "claim_url_official",
+    "promo",
+)
+ASSESSMENT_COLUMNS = (*ASSESSMENT_FIELDS, "reasons", "rules_version")
+"""What a new version of the rules may change in a row; all else stays as first written."""
+
+MENTION_FIELDS = (
+    "source",
+    "owner",
+    "tier",
+    "medium",
+    "url",
+    "canonical_url",
+    "url_key",
+    "text_key",
+    "title",
+    "summary",
+    "text",
+    "author",
+    "lang",
+    "published_at",
+    "seen_at",
+    "page_error",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An entry that was judged and is not stored; ``id`` is its mention_key."""
+
+    id: str
+    outcome: Outcome
+    rules_version: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction writes. ``rules_version`` is that of all the assessments."""
+
+    mentions: Sequence[Mention] = ()
+    rejected: Sequence[Rejected] = ()
+    rules_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResult:
+    """What became of a batch, after its commit.
+
+    ``outcomes`` has every mention's entry_id. ``new_rows`` counts mentions that
+    were not there before; ``alerts`` are the ids of alerts for stories that had
+    none (not of those that moved to an earlier mention).
+    """
+
+    outcomes: dict[str, Literal["stored", "duplicate"]] = field(default_factory=dict)
+    new_rows: int = 0
+    alerts: tuple[str, ...] = ()
+
+
+def mention_rows(batch: Batch, stored_at: datetime) -> dict[str, dict[str, Any]]:
+    """Return a row of ``mentions`` for each entry_id; the first of equals counts.
+
+    Raises:
+        ValueError: a mention without an assessment, which is a mistake of ours.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for mention in batch.mentions:
+        if mention.entry_id not in rows:
+            rows[mention.entry_id] = _mention_row(mention, batch.rules_version, stored_at)
+    return rows
+
+
+def company_names(batch: Batch) -> dict[str, list[str]]:
+    """Return the companies that each mention names, in order, for its entry_id."""
+    names: dict[str, list[str]] = {}
+    for mention in batch.mentions:
+        cleaned = [clean_text(name, COMPANY_CHARS) for name in _assessment(mention).companies]
+        names.setdefault(mention.entry_id, list(dict.fromkeys(cleaned)))
+    return names
+
+
+def rejected_rows(batch: Batch) -> list[dict[str, Any]]:
+    """Return a row of ``seen`` for each rejected id that is no mention of this batch."""
+    stored = {mention.entry_id for mention in batch.mentions}
+    last: dict[str, Rejected] = {}
+    for entry in batch.rejected:
+        known = last.get(entry.id)
+        if known is None or known.rules_version != entry.rules_version:
+            last[entry.id] = entry
+    return [asdict(entry) for entry in last.values() if entry.id not in stored]
+
+
+def _mention_row(mention: Mention, rules_version: str, stored_at: datetime) -> dict[str, Any]:
+    assessment = _assessment(mention)
+    row = {name: getattr(mention, name) for name in MENTION_FIELDS}
+    row |= {name: getattr(assessment, name) for name in ASSESSMENT_FIELDS}
+    row |= {"id": mention.entry_id, "stored_at": stored_at, "rules_version": rules_version}
+    row["reasons"] = [_reason(reason) for reason in assessment.reasons[:MOST_REASONS]]
+    return clean_row(MENTIONS, row)
+
+
+def _assessment(mention: Mention) -> Assessment:
+    if mention.assessment is None:
+        raise ValueError(f"mention {mention.entry_id} was not assessed")
+    return mention.assessment
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    row = asdict(reason)
+    row["text"] = clean_text(reason.text, REASON_TEXT_CHARS)
+    return row

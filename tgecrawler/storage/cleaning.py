@@ -1,0 +1,40 @@
+"""Texts made fit for both engines: what PostgreSQL refuses, and what is too long."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tgecrawler.storage.models import KEY_CHARS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import sqlalchemy as sa
+
+# One character for one, so that the offsets of an assessment's reasons stay true.
+_REFUSED = re.compile("[\x00\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
+
+def clean_text(value: str, max_chars: int | None = None) -> str:
+    """Return `value` without NUL and lone surrogates, cut to `max_chars` characters."""
+    return _REFUSED.sub(REPLACEMENT, value[:max_chars])
+
+
+def clean_row(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `row` with every text cleaned and cut to its column's length.
+
+    Keys are left as they are: a key that was cut would be another key.
+    """
+    return {
+        name: clean_text(value, _max_chars(table.c[name])) if isinstance(value, str) else value
+        for name, value in row.items()
+    }
+
+
+def _max_chars(column: sa.Column[Any]) -> int | None:
+    length = getattr(column.type, "length", None)
+    if length == KEY_CHARS and (column.primary_key or column.name.endswith("_key")):
+        return None
+    return column.info.get("max_chars", length)

@@ -1,0 +1,139 @@
+"""How a batch joins the stories that are stored already.
+
+All stored rows with one key are in one group, and each of them names the
+group's original. So it is enough to read one row for each key of the batch and
+the originals of those, however many rows a group has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from tgecrawler.domain.grouping import Candidate, choose_originals
+from tgecrawler.storage.models import ALERTS, MENTIONS, SEEN
+from tgecrawler.storage.upsert import insert_missing, select_in, upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+Row = dict[str, Any]
+
+_COLUMNS = ("id", "tier", "published_at", "url_key", "text_key", "duplicate_of")
+_CANDIDATES = sa.select(*(MENTIONS.c[name] for name in _COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class Stories:
+    """The groups that a batch touches: their members that matter, and their originals."""
+
+    candidates: dict[str, Candidate]
+    originals: dict[str, str]
+    fresh: frozenset[str]
+
+    @property
+    def demoted(self) -> dict[str, str]:
+        """Stored originals that have met an earlier mention, each with that one's id."""
+        return {
+            row.id: self.originals[row.id]
+            for row in self.candidates.values()
+            if row.id not in self.fresh
+            and row.duplicate_of is None
+            and self.originals[row.id] != row.id
+        }
+
+    @property
+    def changed(self) -> set[str]:
+        """Originals that are new, or whose group has taken in another."""
+        new = {id_ for id_ in self.fresh if self.originals[id_] == id_}
+        return new | set(self.demoted.values())
+
+
+def read_stories(connection: Connection, rows: dict[str, Row], stored: Collection[str]) -> Stories:
+    """Return the stories of a batch: `rows` by id, of which `stored` are there already."""
+    fresh = {id_: row for id_, row in rows.items() if id_ not in stored}
+    found = _read(connection, stored)
+    for name in ("url_key", "text_key"):
+        # The empty key ties nothing, and reading all rows that have it would take long.
+        keys = {row[name] for row in fresh.values()} - {""}
+        found |= _read(connection, _one_with_each(connection, MENTIONS.c[name], keys))
+    originals = {row.duplicate_of for row in found.values() if row.duplicate_of}
+    found |= _read(connection, originals - found.keys())
+    for id_, row in fresh.items():
+        found[id_] = _candidate(row)
+    return Stories(found, choose_originals(found.values()), frozenset(fresh))
+
+
+def insert_mentions(connection: Connection, rows: dict[str, Row], stories: Stories) -> None:
+    """Insert the fresh mentions, originals before those that name them."""
+    originals: list[Row] = []
+    copies: list[Row] = []
+    for id_ in sorted(stories.fresh):
+        original = stories.originals[id_]
+        row = {**rows[id_], "duplicate_of": None if original == id_ else original}
+        (originals if original == id_ else copies).append(row)
+    insert_missing(connection, MENTIONS, originals)
+    insert_missing(connection, MENTIONS, copies)
+
+
+def demote_originals(connection: Connection, stories: Stories) -> None:
+    """Point the groups of demoted originals to the earlier ones."""
+    moves = [{"old": old, "new": new} for old, new in stories.demoted.items()]
+    if not moves:
+        return
+    member = sa.or_(
+        MENTIONS.c.id == sa.bindparam("old"), MENTIONS.c.duplicate_of == sa.bindparam("old")
+    )
+    update = sa.update(MENTIONS).where(member)
+    connection.execute(update.values(duplicate_of=sa.bindparam("new")), moves)
+    seen = sa.update(SEEN).where(SEEN.c.id == sa.bindparam("old"))
+    connection.execute(seen.values(outcome="duplicate"), moves)
+
+
+def move_alerts(connection: Connection, stories: Stories, now: datetime) -> tuple[str, ...]:
+    """Keep one alert for each changed story, on its original; return the new ones' ids."""
+    demoted, changed = stories.demoted, stories.changed
+    query = sa.select(ALERTS.c.id, ALERTS.c.created_at)
+    first: dict[str, datetime] = {}
+    for id_, created_at in select_in(connection, query, ALERTS.c.id, changed | demoted.keys()):
+        original = demoted.get(id_, id_)
+        first[original] = min(created_at, first.get(original, created_at))
+    gone = [{"gone": id_} for id_ in demoted]
+    if gone:
+        connection.execute(sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone")), gone)
+    rows = [_alert(stories.candidates[id_], first.get(id_, now)) for id_ in sorted(changed)]
+    upsert(connection, ALERTS, rows)
+    return tuple(sorted(changed - first.keys()))
+
+
+def _candidate(row: Row) -> Candidate:
+    values: Row = {name: row.get(name) for name in _COLUMNS}
+    return Candidate(**values)
+
+
+def _alert(original: Candidate, created_at: datetime) -> Row:
+    published_at = original.published_at
+    latency_s = (created_at - published_at).total_seconds() if published_at else None
+    return {
+        "id": original.id,
+        "mention_id": original.id,
+        "created_at": created_at,
+        "latency_s": latency_s,
+    }
+
+
+def _one_with_each(
+    connection: Connection, column: sa.Column[Any], keys: Collection[str]
+) -> set[str]:
+    query = sa.select(sa.func.min(MENTIONS.c.id)).group_by(column)
+    return {row[0] for row in select_in(connection, query, column, keys)}
+
+
+def _read(connection: Connection, ids: Collection[str]) -> dict[str, Candidate]:
+    rows = select_in(connection, _CANDIDATES, MENTIONS.c.id, ids)
+    return {row.id: Candidate(**row._mapping) for row in rows}

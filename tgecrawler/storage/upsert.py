@@ -1,0 +1,55 @@
+"""Statements for many rows: INSERT … ON CONFLICT on either engine, and bounded IN lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    import sqlalchemy as sa
+    from sqlalchemy import Connection
+
+CHUNK = 500
+"""Values in one IN list: SQLite before 3.32 takes 999 variables in a statement."""
+
+
+def insert_into(connection: Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Return the INSERT of the connection's engine, which knows ON CONFLICT."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def insert_missing(connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows whose key is not there yet; the others stay as they are."""
+    if rows:
+        connection.execute(insert_into(connection, table).on_conflict_do_nothing(), rows)
+
+
+def upsert(
+    connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]], *columns: str
+) -> None:
+    """Insert the rows; where the primary key is there, set `columns` (default: all given)."""
+    if not rows:
+        return
+    insert = insert_into(connection, table)
+    keys = [column.name for column in table.primary_key]
+    names = columns or tuple(name for name in rows[0] if name not in keys)
+    changes = {name: insert.excluded[name] for name in names}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+
+def select_in(
+    connection: Connection,
+    query: sa.Select[*tuple[Any, ...]],
+    column: sa.ColumnElement[Any],
+    values: Collection[str],
+) -> Iterator[sa.Row[*tuple[Any, ...]]]:
+    """Yield the rows of `query` in which `column` is one of `values`."""
+    ordered = sorted(values)
+    for start in range(0, len(ordered), CHUNK):
+        chunk = ordered[start : start + CHUNK]
+        yield from connection.execute(query.where(column.in_(chunk)))
