@@ -9,8 +9,8 @@
     │   └── DatabaseError    unreachable, unreadable, or of a newer schema
     └── SourceError          what the web sent cannot be read; counted, and the crawl goes on
 
-Pipelines say what became of an entry by the ``EntryDropped`` classes of
-``tgecrawler.items``: those are outcomes, not errors.
+A pipeline that lets an entry go raises ``tgecrawler.drops.EntryDropped``: an
+outcome, not an error.
 """
 
 from __future__ import annotations

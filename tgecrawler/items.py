@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Kind = Literal["token_launch", "airdrop", "token_sale", "listing", "tokenomics", "none"]
 Status = Literal[

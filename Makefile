@@ -1,0 +1,60 @@
+# `make` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SCRAPY := $(BIN)/scrapy
+DEMO := var/demo
+DEMO_OPTIONS := -s TGE_REPLAY=$(DEMO)/archive.warc.gz \
+	-s TGE_DATABASE_URL=sqlite:///$(DEMO)/tge.db \
+	-s TGE_WATCHLIST=tgecrawler/demo/watchlist.yaml \
+	-s TGE_SOURCES=tgecrawler/demo/sources.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo crawl test test-quick lint format docs bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install what requirements.lock says
+
+$(STAMP): requirements.lock deploy/install.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh deploy/install.sh
+	@touch $@
+
+demo: setup ## crawl the bundled archive, without network, and show what it found
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@$(BIN)/python -m tgecrawler.demo.build $(DEMO)/archive.warc.gz
+	@$(SCRAPY) crawl rss $(DEMO_OPTIONS) -s TGE_STATS_JSON=$(DEMO)/rss.json
+	@$(SCRAPY) crawl articles $(DEMO_OPTIONS) -s TGE_STATS_JSON=$(DEMO)/articles.json
+	@$(SCRAPY) alerts $(DEMO_OPTIONS)
+
+crawl: setup ## one cycle over the live default sources into var/tge.db
+	@$(SCRAPY) crawl rss
+
+test: setup lint ## everything that CI runs
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=5 -rs
+
+test-quick: setup ## what takes no server and no crawl: under a minute
+	@$(BIN)/python -m pytest -m "not slow" tests/unit tests/test_architecture.py -rs
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## let ruff put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: setup ## write the generated pages anew: docs/options.md, deploy/env.example
+	@$(BIN)/python -m tgecrawler.manual
+
+lock: setup ## pin everything below requirements.txt, with hashes
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --no-annotate \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		requirements.txt --output-file requirements.lock
+
+clean: ## remove what was built and crawled, but not .venv
+	@rm -rf var build dist .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

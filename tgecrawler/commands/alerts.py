@@ -1,0 +1,95 @@
+"""``scrapy alerts``: what was found."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tgecrawler.cli import TgeCommand, json_flag, moment, one_of, open_database
+from tgecrawler.items import KINDS
+from tgecrawler.storage.queries import AlertRow, company_names, recent_alerts
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+
+class Command(TgeCommand):
+    """Lists stored alerts, newest first."""
+
+    def syntax(self) -> str:
+        return "[options]"
+
+    def short_desc(self) -> str:
+        return "Show the alerts that were found"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("--company", metavar="NAME", help="only of this company")
+        parser.add_argument("--kind", metavar="KIND", help=f"only {', '.join(KINDS[:-1])}")
+        parser.add_argument(
+            "--since", metavar="WHEN", help="a day, a time, or so long ago: 24h, 7d"
+        )
+        parser.add_argument("--min-score", metavar="S", type=float, help="only from this score on")
+        parser.add_argument("--limit", metavar="N", type=int, default=50, help="at most (50)")
+        json_flag(parser)
+
+    def act(self, args: list[str], opts: argparse.Namespace) -> None:
+        engine = open_database(self.options())
+        alerts = recent_alerts(
+            engine,
+            company=_company(engine, opts.company),
+            kind=one_of(opts.kind, KINDS, "kind") if opts.kind else None,
+            since=moment(opts.since, datetime.now(UTC)) if opts.since else None,
+            min_score=opts.min_score,
+            limit=max(1, opts.limit),
+        )
+        if opts.json:
+            shown = orjson.dumps([alert.as_json() for alert in alerts], option=orjson.OPT_INDENT_2)
+            sys.stdout.write(shown.decode() + "\n")
+        else:
+            print_alerts(alerts)
+
+
+def _company(engine: Engine, name: str | None) -> str | None:
+    return one_of(name, company_names(engine), "company") if name else None
+
+
+def print_alerts(alerts: Sequence[AlertRow]) -> None:
+    """Print alerts as a table, as wide as the terminal is."""
+    if not alerts:
+        print("no alerts yet")
+        return
+    table = Table(title=f"{len(alerts)} alerts, newest first", title_justify="left")
+    for column in ("published", "kind", "status", "who", "title", "source"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("published", "kind"))
+    table.add_column("also", justify="right")
+    table.add_column("score", justify="right")
+    for alert in alerts:
+        table.add_row(*_cells(alert))
+    Console(file=sys.stdout).print(table)
+
+
+def _cells(alert: AlertRow) -> tuple[Text, ...]:
+    # Text, not str: rich would take brackets in a title for its own markup
+    when = alert.published_at or alert.seen_at
+    who = ", ".join(alert.companies) or alert.project
+    cells = (
+        f"{when:%Y-%m-%d %H:%M}",
+        alert.kind,
+        alert.status,
+        f"{who} {alert.token and '$' + alert.token}".strip(),
+        alert.title,
+        alert.source,
+        str(alert.duplicates or ""),
+        f"{alert.score:.2f}",
+    )
+    return tuple(Text(cell) for cell in cells)

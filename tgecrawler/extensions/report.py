@@ -1,0 +1,187 @@
+"""The run report: what a run did, as JSON, as a row, and as a table."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import orjson
+from scrapy import signals
+
+from tgecrawler.domain.timing import Durations
+from tgecrawler.errors import DatabaseError, OptionError
+from tgecrawler.extensions.health import SourceHealth
+from tgecrawler.extensions.store import Store
+from tgecrawler.items import OUTCOMES, Mention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scrapy import Request, Spider
+    from scrapy.crawler import Crawler
+    from scrapy.http import Response
+
+logger = logging.getLogger(__name__)
+
+CYCLE_TARGET_S = 60
+
+
+class RunReport:
+    """Gathers the figures of a run; option: TGE_STATS_JSON.
+
+    The shape is that of docs/report.md. A figure that is not measured is null,
+    never 0. It is written at the close of the spider: to the file, and as a row
+    of ``runs``.
+    """
+
+    def __init__(self, crawler: Crawler, path: str) -> None:
+        self.crawler = crawler
+        self.stats = crawler.stats
+        self.path = Path(path) if path else None
+        self.requests: Counter[str] = Counter()
+        self.alerts = 0
+        self.durations = {
+            stage: Durations() for stage in ("publish_to_stored", "fetch", "assess", "write")
+        }
+        self.report: dict[str, Any] = {}
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        report = cls(crawler, str(crawler.settings.get("TGE_STATS_JSON") or ""))
+        report.prepare()
+        connect = crawler.signals.connect
+        connect(report.spider_opened, signal=signals.spider_opened)
+        connect(report.request_sent, signal=signals.request_reached_downloader)
+        connect(report.response_received, signal=signals.response_received)
+        connect(report.spider_closed, signal=signals.spider_closed)
+        return report
+
+    def prepare(self) -> None:
+        """Make the report's folder, so that a bad path is said before the crawl.
+
+        Raises:
+            OptionError: nothing can be written there.
+        """
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+        except OSError as error:
+            raise OptionError(
+                f"TGE_STATS_JSON: cannot write {self.path} ({error.strerror})"
+            ) from None
+
+    def spider_opened(self, spider: Spider) -> None:
+        self.started_at = datetime.now(UTC)
+        stamp = f"{self.started_at:%Y%m%dT%H%M%SZ}"
+        self.run_id = f"{stamp}-{spider.name}-{secrets.token_hex(3)}"
+
+    def request_sent(self, request: Request) -> None:
+        kind = request.meta.get("kind")
+        if kind is None:
+            kind = "robots" if urlsplit(request.url).path == "/robots.txt" else "other"
+        self.requests[kind] += 1
+
+    def response_received(self, response: Response, request: Request) -> None:
+        if (latency_s := request.meta.get("download_latency")) is not None:
+            self.durations["fetch"].add(latency_s)
+
+    def batch_written(
+        self, mentions: Sequence[Mention], outcomes: Mapping[str, str], took_s: float
+    ) -> None:
+        """Count a committed batch."""
+        now = datetime.now(UTC)
+        self.durations["write"].add(took_s)
+        self.stats.inc_value("tge/database/batches")
+        for mention in mentions:
+            if outcomes[mention.entry_id] != "stored":
+                continue
+            self.alerts += 1
+            if mention.published_at is not None:
+                age_s = (now - mention.published_at).total_seconds()
+                self.durations["publish_to_stored"].add(max(0.0, age_s))
+
+    def batch_failed(self, mentions: int) -> None:
+        """Count a batch that the database refused for good."""
+        self.stats.inc_value("tge/database/batches_failed")
+        self.stats.inc_value("tge/database/mentions_failed", mentions)
+
+    def spider_closed(self, spider: Spider, reason: str) -> None:
+        finished_at = datetime.now(UTC)
+        self.report = self._compose(spider.name, reason, finished_at)
+        if self.path is not None:
+            _write_whole(self.path, orjson.dumps(self.report, option=orjson.OPT_INDENT_2) + b"\n")
+        self._store()
+
+    def _store(self) -> None:
+        store = self.crawler.get_extension(Store)
+        health = self.crawler.get_extension(SourceHealth)
+        try:
+            if store is not None:
+                store.write_run(self.report)
+            if store is not None and health is not None:
+                store.record_sources(health.states)
+        except DatabaseError as error:
+            logger.error("database: the run's report is not stored: %s", error)
+
+    def _compose(self, spider: str, reason: str, finished_at: datetime) -> dict[str, Any]:
+        cycle_s = round((finished_at - self.started_at).total_seconds(), 3)
+        count = self._count
+        return {
+            "run": {
+                "id": self.run_id,
+                "spider": spider,
+                "started_at": _rfc3339(self.started_at),
+                "finished_at": _rfc3339(finished_at),
+                "cycle_s": cycle_s,
+                "reason": reason,
+            },
+            "sources": {
+                name: count(f"tge/sources/{name}")
+                for name in ("polled", "changed", "not_modified", "failed")
+            },
+            "entries_seen": count("tge/entries_seen"),
+            "outcomes": {name: count(f"tge/outcome/{name}") for name in OUTCOMES},
+            "alerts": self.alerts,
+            "requests": {
+                "sent": sum(self.requests.values()),
+                "by_kind": dict(sorted(self.requests.items())),
+                "avoided": count("tge/requests/avoided"),
+                "retried": count("retry/count"),
+                "bytes": count("downloader/response_bytes"),
+            },
+            "cache": None,
+            "connections": None,
+            "politeness": None,
+            "latency_s": {stage: took.summary() for stage, took in self.durations.items()},
+            "memory_bytes": {"peak": self.stats.get_value("memusage/max")},
+            "targets": [
+                {
+                    "name": "cycle_s",
+                    "target": CYCLE_TARGET_S,
+                    "value": cycle_s,
+                    "met": cycle_s < CYCLE_TARGET_S,
+                }
+            ],
+        }
+
+    def _count(self, stat: str) -> int:
+        return int(self.stats.get_value(stat, 0))
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace the file in one step: who reads it meanwhile sees the old one or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    beside.replace(path)

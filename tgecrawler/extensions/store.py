@@ -1,0 +1,116 @@
+"""The crawl's way to the database: one engine, one writer, one memory of what was seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from scrapy import signals
+from scrapy.exceptions import NotConfigured
+
+from tgecrawler.addon import runtime_of
+from tgecrawler.storage.batch import Batch, Rejected
+from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.queries import known_stories
+from tgecrawler.storage.records import SourceHealth
+from tgecrawler.storage.schema import ensure_schema
+from tgecrawler.storage.seen import SeenIndex
+from tgecrawler.storage.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scrapy.crawler import Crawler
+    from sqlalchemy import Engine
+
+    from tgecrawler.extensions.health import SourceState
+    from tgecrawler.items import Mention, Outcome
+    from tgecrawler.runtime import Runtime
+
+# Copies of a story come within days; older ones need not be held in memory.
+STORIES_KEPT = timedelta(days=30)
+
+
+class Store:
+    """Adapter around `tgecrawler.storage`. Option: TGE_DATABASE_URL.
+
+    Opened before the crawl begins, so that a database that cannot be used stops
+    the process with one line. Only for spiders that store (`stores = True`).
+    """
+
+    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+        self.engine = engine
+        self.runtime = runtime
+        self.writer = Writer(engine)
+        self.seen = SeenIndex.load(engine)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        if not getattr(crawler.spider, "stores", False):
+            raise NotConfigured
+        runtime = runtime_of(crawler)
+        engine = create_engine(str(runtime.options["TGE_DATABASE_URL"]))
+        ensure_schema(engine)
+        store = cls(engine, runtime)
+        store.writer.sync_companies(runtime.watchlist.companies)
+        crawler.signals.connect(store.close, signal=signals.engine_stopped)
+        return store
+
+    def knows(self, entry_id: str, verdict_version: str) -> bool:
+        """Return whether an entry is stored, or was rejected under the same rules."""
+        return self.seen.known(entry_id, verdict_version)
+
+    def known_stories(self) -> dict[str, str]:
+        """Return url_key and text_key of recent mentions, each with its mention's id."""
+        return known_stories(self.engine, since=datetime.now(UTC) - STORIES_KEPT)
+
+    def write(
+        self, mentions: Sequence[Mention], rejected: Sequence[Rejected]
+    ) -> Mapping[str, Outcome]:
+        """Write one batch in one transaction; return each mention's outcome.
+
+        Blocks: call it in a thread. What it has written is known from then on.
+
+        Raises:
+            DatabaseError: the batch could not be written, and nothing of it was.
+        """
+        batch = Batch(
+            mentions=mentions,
+            rejected=rejected,
+            rules_version=self.runtime.assessor.rules_version,
+        )
+        outcomes = self.writer.write(batch).outcomes
+        for entry_id, outcome in outcomes.items():
+            self.seen.add(entry_id, outcome, "")
+        for row in rejected:
+            self.seen.add(row.id, row.outcome, row.rules_version)
+        return outcomes
+
+    def write_run(self, report: dict[str, Any]) -> None:
+        """Store a run's report."""
+        self.writer.write_run(report)
+
+    def record_sources(self, states: Mapping[str, SourceState]) -> None:
+        """Store how each source fared in this run."""
+        sources = self.runtime.sources
+        urls = {feed.slug: feed.url for feed in sources.feeds}
+        urls |= {site.slug: site.sitemap or site.listing for site in sources.sites}
+        rows = {row.slug: row for row in (*sources.feeds, *sources.sites)}
+        self.writer.record_sources(
+            SourceHealth(
+                slug=slug,
+                url=urls[slug],
+                owner=rows[slug].owner,
+                tier=rows[slug].tier,
+                last_success_at=state.succeeded_at,
+                last_error=state.error,
+                last_error_at=state.polled_at if state.error else None,
+                consecutive_failures=int(bool(state.error)),
+            )
+            for slug, state in states.items()
+            if state.succeeded_at or state.error
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()

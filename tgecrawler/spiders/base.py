@@ -1,0 +1,244 @@
+"""What every spider shares: arguments, entries on their way, article pages."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from scrapy import Request, Spider
+
+from tgecrawler.domain.fingerprint import mention_key, url_key
+from tgecrawler.domain.freshness import AgeLimit
+from tgecrawler.errors import ArgumentError, SourceError
+from tgecrawler.extensions.health import SourceHealth
+from tgecrawler.extensions.ledger import WAITING, EntryLedger
+from tgecrawler.extensions.store import Store
+from tgecrawler.items import Article, Entry, Mention
+from tgecrawler.sources.article import parse_article
+from tgecrawler.spiders.failures import describe_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrapy.http import Response
+    from twisted.python.failure import Failure
+
+    from tgecrawler.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+PAGES_KEPT = 64  # parsed pages held for a second source of the same address
+FEED_PRIORITY = 100  # feeds before pages: they tell which pages are wanted
+
+
+class SourceRow(Protocol):
+    """What an entry's source must tell; a row of sources.yaml."""
+
+    @property
+    def slug(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def tier(self) -> int: ...
+    @property
+    def lang(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry that waits for its page."""
+
+    entry_id: str
+    source: SourceRow
+    entry: Entry
+    seen_at: datetime
+
+
+class TgeSpider(Spider):
+    """Base of the spiders: from entries to mentions.
+
+    Arguments (``-a name=value``): ``only`` (slugs, comma-separated) and
+    ``max_age_days``; an unknown one ends the run with exit code 2.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ("only", "max_age_days")
+    stores = True  # opens the database; see `Store`
+
+    def __init__(self, name: str | None = None, **arguments: Any) -> None:
+        for argument in arguments:
+            # scrapyd hands its own arguments over with a leading underscore
+            if argument not in self.arguments and not argument.startswith("_"):
+                raise ArgumentError(self._unknown(argument))
+        super().__init__(name, **arguments)
+        self.age_limit = AgeLimit()
+        self._pages: OrderedDict[str, Article] = OrderedDict()
+        self._waiting: dict[str, list[Waiting]] = {}
+
+    def configure(self, runtime: Runtime) -> None:
+        """Take the runtime, before any component is built.
+
+        Raises:
+            ArgumentError: a spider argument cannot be used.
+        """
+        self.runtime = runtime
+        days = getattr(self, "max_age_days", None)
+        if days is not None and not str(days).isdecimal():
+            raise ArgumentError(f"max_age_days is a whole number, 0 or more, not {days!r}")
+        self.age_limit = AgeLimit(
+            int(runtime.options["TGE_MAX_AGE_DAYS"] if days is None else days)
+        )
+        slugs = [slug.strip() for slug in getattr(self, "only", "").split(",") if slug.strip()]
+        self.sources = runtime.sources.select(slugs) if slugs else runtime.sources
+
+    @property
+    def ledger(self) -> EntryLedger:
+        """The run's ledger."""
+        return _extension(self, EntryLedger)
+
+    @property
+    def health(self) -> SourceHealth:
+        """The run's book of sources."""
+        return _extension(self, SourceHealth)
+
+    @property
+    def verdict_version(self) -> str:
+        """Under what rules and limit a rejection holds; others look again."""
+        return f"{self.runtime.assessor.rules_version}/{self.age_limit}"
+
+    def take(self, source: SourceRow, entry: Entry, seen_at: datetime) -> Iterator[Any]:
+        """Yield what an entry leads to: a mention, a request for its page, or nothing.
+
+        Nothing means that its outcome is booked already, or that it waits for a
+        page which is on its way for another source.
+        """
+        entry_id = mention_key(source.slug, entry.url)
+        if not self.ledger.open(entry_id):
+            return
+        if self.age_limit.excludes(entry.published_at, seen_at):
+            self.ledger.close(entry_id, "too_old")
+        elif _extension(self, Store).knows(entry_id, self.verdict_version):
+            self.ledger.close(entry_id, "duplicate")
+            self._avoid("known")
+        elif entry.title and not self._worth_fetching(entry):
+            self.ledger.close(entry_id, "filtered_early")
+            self._avoid("screened")
+        else:
+            yield from self._read(Waiting(entry_id, source, entry, seen_at))
+
+    def read_page(self, response: Response, page: str) -> Iterator[Mention]:
+        """Turn an article page into a mention for each entry that waits for it."""
+        waiting = self._waiting.pop(page)
+        try:
+            article = parse_article(
+                response.body, url=response.url, content_type=content_type_of(response)
+            )
+        except SourceError as error:
+            yield from self._without_page(waiting, str(error))
+            return
+        self._keep(page, article)
+        for one in waiting:
+            yield mention_of(one, article)
+
+    def page_failed(self, failure: Failure) -> Iterator[Mention]:
+        """Fall back on the feed's own words where the page cannot be had."""
+        page: str = failure.request.cb_kwargs["page"]  # type: ignore[attr-defined]
+        yield from self._without_page(self._waiting.pop(page), describe_failure(failure))
+
+    def _worth_fetching(self, entry: Entry) -> bool:
+        return self.runtime.screen.screen(entry.title, entry.summary).worth_fetching
+
+    def _read(self, one: Waiting) -> Iterator[Any]:
+        page = url_key(one.entry.url)
+        if one.entry.text:
+            self._avoid("full_text")
+            yield mention_of(one, None)
+        elif page in self._pages:
+            self._avoid("same_page")
+            yield mention_of(one, self._pages[page])
+        elif page in self._waiting:
+            self._avoid("same_page")
+            self._waiting[page].append(one)
+        else:
+            self._waiting[page] = [one]
+            yield self._page_request(page, one)
+
+    def _page_request(self, page: str, one: Waiting) -> Request:
+        return Request(
+            one.entry.url,
+            callback=self.read_page,
+            errback=self.page_failed,
+            cb_kwargs={"page": page},
+            meta={"kind": "article", WAITING: self._waiting[page]},
+            priority=-one.source.tier,
+            # entries of one address are gathered in _waiting; a request that the
+            # dupefilter swallowed would take its entry with it
+            dont_filter=True,
+        )
+
+    def _without_page(self, waiting: list[Waiting], error: str) -> Iterator[Mention]:
+        self.crawler.stats.inc_value("tge/article/failed")
+        for one in waiting:
+            logger.info("%s: page of an entry: %s (%s)", one.source.slug, error, one.entry.url)
+            yield mention_of(one, None, page_error=error)
+
+    def _keep(self, page: str, article: Article) -> None:
+        self._pages[page] = article
+        if len(self._pages) > PAGES_KEPT:
+            self._pages.popitem(last=False)
+
+    def _avoid(self, why: str) -> None:
+        self.crawler.stats.inc_value("tge/requests/avoided")
+        self.crawler.stats.inc_value(f"tge/requests/avoided/{why}")
+
+    def _unknown(self, argument: str) -> str:
+        near = difflib.get_close_matches(argument, self.arguments, n=1)
+        known = ", ".join(self.arguments)
+        hint = f"did you mean {near[0]}?" if near else f"it takes: {known}"
+        return f"spider {self.name} has no argument {argument!r}; {hint}"
+
+
+def mention_of(one: Waiting, article: Article | None, *, page_error: str = "") -> Mention:
+    """Return an entry and its page, where there is one, as one mention."""
+    entry, source = one.entry, one.source
+    page = article or Article(url=entry.url, canonical_url=entry.url)
+    return Mention(
+        entry_id=one.entry_id,
+        source=source.slug,
+        owner=source.owner,
+        tier=source.tier,
+        url=entry.url,
+        canonical_url=page.canonical_url,
+        title=entry.title or page.title,
+        summary=entry.summary,
+        text=page.text or entry.text,
+        author=entry.author or page.author,
+        lang=page.lang or entry.lang or source.lang,
+        published_at=entry.published_at or page.published_at,
+        seen_at=one.seen_at,
+        page_error=page_error,
+    )
+
+
+def fetched_at(response: Response) -> datetime:
+    """Return when the response left its host: now, or in a replay when it was archived."""
+    moment = response.meta.get("fetched_at")
+    return moment if isinstance(moment, datetime) else datetime.now(UTC)
+
+
+def content_type_of(response: Response) -> str:
+    """Return the Content-Type header, "" where there is none."""
+    return (response.headers.get("Content-Type") or b"").decode("latin-1")
+
+
+Extension = TypeVar("Extension")
+
+
+def _extension(spider: Spider, kind: type[Extension]) -> Extension:
+    extension = spider.crawler.get_extension(kind)
+    if extension is None:
+        raise RuntimeError(f"{kind.__module__}.{kind.__name__} is not in EXTENSIONS")
+    return extension
