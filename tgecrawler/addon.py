@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from scrapy.settings import SETTINGS_PRIORITIES
 
 from tgecrawler import __version__
+from tgecrawler.archive.replay import open_index
 from tgecrawler.options import PREFIX, Value, read_options
 from tgecrawler.runtime import Runtime
 
@@ -46,7 +47,8 @@ class TGEAddon:
         """Called by Scrapy before any component is built.
 
         Raises:
-            UserError: an option, a configuration file or a spider argument cannot be used.
+            UserError: an option, a configuration file, a spider argument or the archive
+                to replay cannot be used.
         """
         options = options_of(settings)
         self._runtime = Runtime.load(options)
@@ -56,6 +58,7 @@ class TGEAddon:
             settings.set(name, value, priority=_PRIORITY)
         settings.set("USER_AGENT", user_agent(options), priority="addon")
         if options["TGE_REPLAY"]:
+            open_index(str(options["TGE_REPLAY"]))  # a wrong path ends the process here
             _replay_instead_of_network(settings)
 
 

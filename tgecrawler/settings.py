@@ -55,7 +55,7 @@ DOWNLOAD_VERIFY_CERTIFICATES = True
 TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
 COOKIES_ENABLED = False
-REFERER_ENABLED = False
+REFERRER_POLICY = "no-referrer"
 
 # 100 (the default) starts 101 tasks a response and costs a third of the throughput.
 CONCURRENT_ITEMS = 8

@@ -44,14 +44,16 @@ class Project:
         given = [part for name, value in settings.items() for part in ("-s", f"{name}={value}")]
         return [sys.executable, "-m", "scrapy", *args, *given]
 
-    def scrapy(self, *args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    def scrapy(
+        self, *args: str, timeout: float = TIMEOUT_S, **kwargs: Any
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.command(*args),
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=timeout,
             **kwargs,
         )
         self.assert_loopback_only()

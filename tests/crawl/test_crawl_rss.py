@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import subprocess
 import time
 
 import pytest
@@ -86,7 +86,8 @@ def test_one_story_under_two_addresses_is_one_alert(project: Project, desk: Web)
         "select m.source, o.source, m.title from mentions m "
         "join mentions o on o.id = m.duplicate_of"
     )
-    assert sorted(pairs) == [("wire", "desk", LAUNCH.title), ("wire", "desk", AIRDROP.title)]
+    assert {title for *_, title in pairs} == {LAUNCH.title, AIRDROP.title}
+    assert ("wire", "desk", LAUNCH.title) in pairs, "the earlier telling is the original"
     assert desk.asked.count(AIRDROP.path) == 1, "one page for two feeds is fetched once"
 
 
@@ -174,7 +175,7 @@ def test_ctrl_c_half_way_and_once_more_is_one_whole_run(project: Project, web: W
     report = project.folder / "first.json"
     half = project.start(
         "crawl", "rss", "-s", "DOWNLOAD_DELAY=0", "-s", "AUTOTHROTTLE_ENABLED=0",
-        "-s", f"TGE_STATS_JSON={report}",
+        "-s", f"TGE_STATS_JSON={report}", "-s", "CONCURRENT_REQUESTS=2",
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while len(web.asked) - asked < 5 and time.monotonic() < deadline:
@@ -257,7 +258,7 @@ def test_a_source_that_fails_does_not_stop_the_others(project: Project, desk: We
     assert report["sources"] == {"polled": 5, "changed": 1, "not_modified": 0, "failed": 4}
     assert report["outcomes"]["stored"] == 2
     said = [line for line in done.stderr.splitlines() if "could not be read" in line]
-    assert sorted(line.split("] ")[-1].split(" WARNING: ")[-1].split(" ")[0] for line in said) == [
+    assert sorted(re.search(r"WARNING: (\S+) could", line)[1] for line in said) == [  # type: ignore[index]
         "empty", "gone", "html", "huge",
     ]  # fmt: skip
     assert "Traceback" not in done.stderr
@@ -270,10 +271,8 @@ def test_a_source_that_fails_does_not_stop_the_others(project: Project, desk: We
 def test_without_a_network_each_source_says_so(project: Project) -> None:
     feeds = {f"source{n}": f"https://news{n}.example/rss" for n in range(5)}
     project.settings["TGE_SOURCES"] = str(project.write("sources.yaml", sources(feeds)))
-    started = time.monotonic()
-    done: subprocess.CompletedProcess[str] = project.scrapy("crawl", "rss")
+    done = project.scrapy("crawl", "rss", timeout=60)  # a cycle without network ends in a minute
     assert done.returncode == 1
-    assert time.monotonic() - started < 60
     said = [line for line in done.stderr.splitlines() if "could not be read" in line]
     assert len(said) == 5
     assert all("the host name does not resolve" in line for line in said)

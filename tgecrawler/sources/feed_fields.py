@@ -59,7 +59,7 @@ def local_name(element: etree._Element) -> str:
 
 def inner_text(element: etree._Element) -> str:
     """Return all text within `element`."""
-    return "".join(element.itertext()) if len(element) else element.text or ""
+    return "".join(map(str, element.itertext())) if len(element) else element.text or ""
 
 
 def inner_markup(element: etree._Element) -> str:
@@ -74,8 +74,7 @@ def inner_markup(element: etree._Element) -> str:
 
 
 def _to_html(element: etree._Element) -> str:
-    html: str = etree.tostring(element, encoding="unicode", method="html")
-    return html
+    return str(etree.tostring(element, encoding="unicode", method="html"))
 
 
 def first_text(fields: Fields, *names: str) -> str:

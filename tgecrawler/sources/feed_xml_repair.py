@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -138,7 +139,7 @@ def _mend_fault(match: re.Match[str]) -> str:
     meant = unescape(f"&{entity}")
     if meant == f"&{entity}":  # no entity of HTML either
         return f"&amp;{entity}"
-    return escape(_ILLEGAL.sub("", meant))
+    return "" if meant == "\ufffd" else escape(_ILLEGAL.sub("", meant))
 
 
 def _escape_html(text: str) -> str:
@@ -155,7 +156,9 @@ def _parse_entries(text: str) -> etree._Element | None:
         return None
     channel = next((child for child in root if str(child.tag).endswith("channel")), root)
     opening = _opening_tag(root, text[:_LONGEST_PROLOGUE])
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    # a last entry cut short keeps its whole elements: half a link is another link
+    whole = len(text) if text.rstrip().endswith(">") else text.rfind(">") + 1
+    for start, end in pairwise([*starts, whole]):
         wrapped = _parse_lenient(f"{opening}{text[start:end]}</entries>")
         if wrapped is not None:
             channel.extend(list(wrapped))

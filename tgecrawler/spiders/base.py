@@ -182,7 +182,7 @@ class TgeSpider(Spider):
     def _without_page(self, waiting: list[Waiting], error: str) -> Iterator[Mention]:
         self.crawler.stats.inc_value("tge/article/failed")
         for one in waiting:
-            logger.info("%s: page of an entry: %s (%s)", one.source.slug, error, one.entry.url)
+            logger.debug("%s: page of an entry: %s (%s)", one.source.slug, error, one.entry.url)
             yield mention_of(one, None, page_error=error)
 
     def _keep(self, page: str, article: Article) -> None:
