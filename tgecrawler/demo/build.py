@@ -1,0 +1,83 @@
+"""Writes the demo world as one web archive: ``python -m tgecrawler.demo.build PATH``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tgecrawler.archive.warc import ArchivedResponse, WarcWriter
+from tgecrawler.demo.feeds import CONTENT_TYPES, render_feed, render_listing, render_sitemaps
+from tgecrawler.demo.pages import render_page
+from tgecrawler.demo.world import World, load_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROBOTS = "User-agent: *\nDisallow: /mail\n"
+WITHOUT_ROBOTS = "old-ledger"
+SHARED_STORY = "bridge-hack"  # a page of ledger-post that coin-wire's feed links to as well
+
+Reply = tuple[str, int, dict[str, str], bytes]
+
+
+def build_archive(path: Path) -> int:
+    """Write the archive to a new file, the same bytes each time; return its responses.
+
+    Raises:
+        FileExistsError: there is such a file.
+    """
+    world = load_world()
+    count = 0
+    with WarcWriter(path, deterministic=True) as writer:
+        for url, status, headers, body in replies(world):
+            writer.write(
+                ArchivedResponse(
+                    url=url,
+                    status=status,
+                    headers=(*headers.items(), ("Content-Length", str(len(body)))),
+                    body=body,
+                    fetched_at=world.captured_at,
+                )
+            )
+            count += 1
+    return count
+
+
+def replies(world: World) -> Iterator[Reply]:
+    """Yield every response of the world: address, status, headers, body."""
+    for site in world.sites:
+        stories = world.told_by(site)
+        if site.slug != WITHOUT_ROBOTS:
+            yield f"{site.home}robots.txt", 200, {"Content-Type": "text/plain"}, ROBOTS.encode()
+        if site.format == "sitemap":
+            for url, body in render_sitemaps(site, stories).items():
+                yield url, 200, {"Content-Type": "application/xml"}, body
+        elif site.format == "listing":
+            yield site.entrance, 200, _HTML, render_listing(site, stories)
+        else:
+            shared = [s for s in world.stories if s.id == SHARED_STORY and site.slug == "coin-wire"]
+            kind = CONTENT_TYPES.get(site.format, "application/rss+xml")
+            yield site.entrance, 200, {"Content-Type": kind}, render_feed(site, stories, shared)
+        yield from _pages(world, site.slug)
+
+
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
+
+
+def _pages(world: World, slug: str) -> Iterator[Reply]:
+    for story in world.stories:
+        if story.site.slug != slug or story.entry == "script_link" or story.site.full_text:
+            continue
+        if story.page == "gone":
+            yield story.url, 404, _HTML, b"<html><body><h1>Not found</h1></body></html>"
+        elif story.page == "moved":
+            moved = f"{story.url}-moved"
+            yield story.url, 301, {"Location": moved, **_HTML}, b""
+            yield moved, 200, _HTML, render_page(story).encode()
+        else:
+            yield story.url, 200, _HTML, render_page(story).encode()
+
+
+if __name__ == "__main__":
+    print(f"{build_archive(Path(sys.argv[1]))} responses in {sys.argv[1]}")
