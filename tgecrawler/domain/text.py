@@ -43,7 +43,7 @@ _MARKUP = re.compile(
     r"<!--.*?(?:-->|\Z)"
     rf"|<(?P<raw>{_RAW.replace(' ', '|')})(?=[\s/>]).*?(?=</(?P=raw)(?=[\s/>])|\Z)"
     r"|<(?:/?(?P<name>[a-z])(?P<rest>[\w:.-]*)|[!?])"
-    r"(?:=\s*\"[^\"]*(?:\"|\Z)|=\s*'[^']*(?:'|\Z)|[^>])*(?P<end>>|\Z)",
+    r"(?:[^>=]++|=\s*\"[^\"]*(?:\"|\Z)|=\s*'[^']*(?:'|\Z)|=)*(?P<end>>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 _CDATA_EDGE = re.compile(r"<!\[CDATA\[|\]\]>", re.IGNORECASE)

@@ -72,5 +72,5 @@ def _read_entry(entry: Any, base: str, lang: str) -> Entry | None:
 
 
 def _string(holder: Any, name: str) -> str:
-    value = holder.get(name)
+    value = dict.get(holder, name)  # its own get() maps names to others, with a warning
     return value if isinstance(value, str) else ""

@@ -6,6 +6,8 @@ from html import escape
 
 from lxml import etree
 
+from tgecrawler.domain.text import HTML_TAGS
+
 Fields = dict[str, list[etree._Element]]
 
 _ATOM = ("http://www.w3.org/2005/Atom", "http://purl.org/atom/ns#")
@@ -68,7 +70,8 @@ def inner_markup(element: etree._Element) -> str:
         return element.text or ""
     for descendant in element.iterdescendants():
         if isinstance(descendant.tag, str):
-            descendant.tag = local_name(descendant)  # "xhtml:p" is a paragraph, too
+            name = local_name(descendant).lower()  # "xhtml:p" is a paragraph, too
+            descendant.tag = name if name in HTML_TAGS else "span"
     children = (_to_html(child) for child in element)
     return escape(element.text or "", quote=False) + "".join(children)
 
