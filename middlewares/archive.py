@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -28,7 +29,8 @@ class ArchiveMiddleware:
     """Adapter around `WarcWriter`. Option: TGE_ARCHIVE.
 
     Stands nearest the downloader, where bodies are still compressed. A full
-    disk is said once and counted; the crawl goes on.
+    disk is said once and counted; the crawl goes on. The answer to a HEAD is
+    not kept: without a body, it would stand for the page in a replay.
 
     Raises:
         OptionError: nothing can be written in the folder.
@@ -36,13 +38,14 @@ class ArchiveMiddleware:
 
     def __init__(self, folder: Path, spider: str, stats: StatsCollector) -> None:
         self.stats = stats
-        self._lock = asyncio.Lock()
         self._said = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.writer = WarcWriter(archive_path(folder, spider, datetime.now(UTC)))
         except OSError as error:
             raise OptionError(f"TGE_ARCHIVE: cannot write in {folder} ({error.strerror})") from None
+        # one thread: records follow one another in the order of their responses
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archive")
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -54,24 +57,29 @@ class ArchiveMiddleware:
         return middleware
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        async with self._lock:  # one record after the other, in a thread
-            try:
-                written = await asyncio.to_thread(self.writer.write, _archived(request, response))
-            except (OSError, ValueError) as error:
-                self._failed(error)
-            else:
-                self.stats.inc_value("tge/archive/responses")
-                self.stats.inc_value("tge/archive/bytes", written)
+        if request.method == "HEAD":
+            return response
+        loop, record = asyncio.get_running_loop(), _archived(request, response)
+        try:
+            written = await loop.run_in_executor(self._thread, self.writer.write, record)
+        except (OSError, ValueError) as error:
+            self._failed(error)
+        else:
+            self.stats.inc_value("tge/archive/responses")
+            self.stats.inc_value("tge/archive/bytes", written)
         return response
 
-    def spider_closed(self) -> None:
-        self.writer.close()
+    async def spider_closed(self) -> None:
+        """Close the file behind the last record."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self.writer.close)
+        self._thread.shutdown()
 
     def _failed(self, error: Exception) -> None:
         self.stats.inc_value("tge/archive/failed")
         if not self._said:
             self._said = True
-            logger.error("archive: responses are not kept any more: %s", error)
+            logger.error("archive: %s is not complete: %s", self.writer.path, error)
 
 
 def _archived(request: Request, response: Response) -> ArchivedResponse:

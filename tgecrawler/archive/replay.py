@@ -13,7 +13,9 @@ from scrapy.exceptions import DownloadCancelledError
 from scrapy.http import Headers
 from scrapy.responsetypes import responsetypes
 
-from tgecrawler.archive.warc import ArchivedResponse, BodyTooLargeError, WarcIndex
+from tgecrawler.archive.body import BodyTooLargeError
+from tgecrawler.archive.conditional import not_modified
+from tgecrawler.archive.warc import ArchivedResponse, WarcIndex
 from tgecrawler.errors import ReplayError
 
 if TYPE_CHECKING:
@@ -24,7 +26,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FETCHED_AT = "fetched_at"  # request.meta: when the response was archived
-_ABOUT_THE_TRANSFER = ("transfer-encoding", "content-length", "connection", "keep-alive")
+_ABOUT_THE_TRANSFER = {"transfer-encoding", "connection", "keep-alive", "trailer", "upgrade"}
+_OF_A_304 = {
+    "cache-control",
+    "content-location",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "vary",
+}
 
 
 class ReplayDownloadHandler(BaseDownloadHandler):
@@ -32,24 +43,28 @@ class ReplayDownloadHandler(BaseDownloadHandler):
 
     An address that the archive lacks is a 404. ``request.meta["fetched_at"]``
     tells when the response was archived (for a 404: the archive's newest
-    moment), so that ages are judged as they were then.
+    moment), so that ages are judged as they were then. A conditional request
+    for a page that has not changed is a 304; a body above DOWNLOAD_MAXSIZE is
+    refused as a live one is. The signals headers_received and bytes_received
+    are not sent.
 
     Raises:
-        ReplayError: the archive cannot be replayed at all.
+        ReplayError: the archive cannot be replayed at all. Scrapy only logs
+            what a handler raises; whoever wants to stop calls `open_index` first.
     """
 
-    lazy = False  # a wrong path is said before the crawl
+    lazy = False  # the archive is read before the crawl begins
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self.index = open_index(str(crawler.settings["TGE_REPLAY"]))
+        self.index = open_index(str(crawler.settings["TGE_REPLAY"] or ""))
         self.default_maxsize = crawler.settings.getint("DOWNLOAD_MAXSIZE")
 
     async def download_request(self, request: Request) -> Response:
         stats = self.crawler.stats
         maxsize = int(request.meta.get("download_maxsize", self.default_maxsize))
         try:
-            found = await asyncio.to_thread(self.index.get, request.url, max_bytes=maxsize)
+            found = await asyncio.to_thread(self._find, request, maxsize)
         except BodyTooLargeError as error:
             raise DownloadCancelledError(f"{error}; {maxsize:,} are read") from None
         if found is None:
@@ -59,6 +74,16 @@ class ReplayDownloadHandler(BaseDownloadHandler):
         stats.inc_value("tge/replay/hits")
         request.meta[FETCHED_AT] = found.fetched_at
         return _answer(request, found)
+
+    def _find(self, request: Request, maxsize: int) -> ArchivedResponse | None:
+        """Return the capture for a request; without its body where none will be sent."""
+        if request.method == "HEAD" or any(_validators(request)):
+            head = self.index.get(request.url, with_body=False)
+            if head is None or request.method == "HEAD":
+                return head
+            if not_modified(head, *_validators(request)):
+                return head
+        return self.index.get(request.url, max_bytes=maxsize)
 
 
 @lru_cache(maxsize=4)
@@ -77,23 +102,32 @@ def open_index(path: str) -> WarcIndex:
     return index
 
 
+def _validators(request: Request) -> tuple[str, str]:
+    return _header(request, "If-None-Match"), _header(request, "If-Modified-Since")
+
+
+def _header(request: Request, name: str) -> str:
+    return (request.headers.get(name) or b"").decode("latin-1")
+
+
 def _answer(request: Request, found: ArchivedResponse) -> Response:
     headers = Headers()
+    unchanged = not_modified(found, *_validators(request))
     for name, value in found.headers:
-        if name.lower() not in _ABOUT_THE_TRANSFER:
-            headers.appendlist(name, value)
-    asked = request.headers.get("If-None-Match")
-    if asked and asked == headers.get("ETag"):
+        sent = name.lower() in _OF_A_304 if unchanged else name.lower() not in _ABOUT_THE_TRANSFER
+        if sent:
+            headers.appendlist(name.encode("latin-1"), value.encode("latin-1"))
+    if unchanged:
         return _response(request, status=304, headers=headers)
-    body = b"" if request.method == "HEAD" else found.body
-    return _response(request, status=found.status, headers=headers, body=body)
+    if request.method != "HEAD" and headers.get("Content-Length") != b"%d" % len(found.body):
+        headers.pop("Content-Length", None)  # it told the length of a body in chunks, or lied
+    return _response(request, status=found.status, headers=headers, body=found.body)
 
 
 def _response(
     request: Request, *, status: int, headers: Headers | None = None, body: bytes = b""
 ) -> Response:
     headers = headers if headers is not None else Headers()
-    response_class = responsetypes.from_args(headers=headers, url=request.url, body=body)
-    return response_class(
-        url=request.url, status=status, headers=headers, body=body, protocol="HTTP/1.1"
-    )
+    url = request.url.partition("#")[0]  # as of a live response
+    response_class = responsetypes.from_args(headers=headers, url=url, body=body)
+    return response_class(url=url, status=status, headers=headers, body=body, protocol="HTTP/1.1")
