@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -10,7 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
+    ValidationError,
     model_validator,
 )
 
@@ -18,20 +19,61 @@ from tgecrawler.domain.urls import resolve_url
 from tgecrawler.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pydantic_core import InitErrorDetails
 
 MOST_SOURCES = 10_000
+MOST_TERMS = 10_000  # accounts or queries on X
+LONGEST_SELECTOR = 500  # characters
+LONGEST_QUERY = 512  # characters; what X's recent search takes of a self-serve project
+
+_SLUG = re.compile(r"[a-z0-9-]{1,64}")
+_LANG = re.compile(r"[a-z]{2,3}")
+_ACCOUNT = re.compile(r"\w{1,15}", re.ASCII)
 
 
-def _http(value: str) -> str:
-    if not resolve_url(value):
-        raise ValueError(f"an address begins with http:// or https://, not {value!r}")
+def _slug(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise ValueError(f"a slug is 1 to 64 of a-z, 0-9 and -, such as acme-blog, not {value!r}")
     return value
 
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+def _http(value: str) -> str:
+    if resolve_url(value):
+        return value.strip()
+    if not value:
+        raise ValueError("an empty address leads nowhere; write it or remove the line")
+    if "@" in value:  # may hold a password: it is not repeated
+        raise ValueError("an address is http:// or https:// and holds no user and no password")
+    raise ValueError(f"an address begins with http:// or https://, not {value!r}")
+
+
+def _lang(value: str) -> str:
+    if value and not _LANG.fullmatch(value):
+        raise ValueError(f"a language is a code of two or three letters such as en, not {value!r}")
+    return value
+
+
+def _account(value: str) -> str:
+    if _ACCOUNT.fullmatch(value):
+        return value
+    if _ACCOUNT.fullmatch(value.removeprefix("@")):
+        raise ValueError(f"write {value.removeprefix('@')}, not {value}")
+    raise ValueError(f"an account is 1 to 15 letters, digits or _, such as Acme, not {value!r}")
+
+
+def _query(value: str) -> str:
+    if not value.strip():
+        raise ValueError("an empty query finds nothing; write one or remove it")
+    return value
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
-Tier = Annotated[int, Field(ge=1, le=4)]
+Tier = Annotated[int, Field(ge=1, le=4, strict=True)]
+Account = Annotated[str, AfterValidator(_account)]
+Query = Annotated[str, Field(max_length=LONGEST_QUERY), AfterValidator(_query)]
 
 
 class _Source(BaseModel):
@@ -40,12 +82,12 @@ class _Source(BaseModel):
     slug: Slug
     tier: Tier = 3
     owner: Annotated[str, Field(max_length=100)] = ""
-    lang: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = ""
+    lang: Annotated[str, AfterValidator(_lang)] = ""
 
     @model_validator(mode="before")
     @classmethod
     def _owned_by_itself(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "owner" not in given and "slug" in given:
+        if isinstance(given, dict) and given.get("owner", "") == "" and "slug" in given:
             return {**given, "owner": given["slug"]}
         return given
 
@@ -59,16 +101,18 @@ class FeedSource(_Source):
 class SiteSource(_Source):
     """A site without a feed: a sitemap, or a listing page with a selector of its items."""
 
-    sitemap: HttpUrl | Literal[""] = ""
-    listing: HttpUrl | Literal[""] = ""
-    item: Annotated[str, Field(max_length=500)] = ""
+    sitemap: HttpUrl = ""
+    listing: HttpUrl = ""
+    item: Annotated[str, Field(max_length=LONGEST_SELECTOR)] = ""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if bool(self.sitemap) == bool(self.listing):
-            raise ValueError("a site has either a sitemap or a listing with an item")
-        if bool(self.listing) != bool(self.item.strip()):
-            raise ValueError("item is the CSS selector of a listing's entries, such as 'article a'")
+            raise ValueError("a site has either a sitemap or a listing with an item; write one")
+        if self.listing and not self.item.strip():
+            raise ValueError("a listing needs an item: a CSS selector such as 'article a'")
+        if self.item and not self.listing:
+            raise ValueError("an item belongs to a listing; a sitemap needs none, so remove it")
         return self
 
 
@@ -77,8 +121,8 @@ class XSources(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    accounts: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,15}$")], ...] = ()
-    queries: tuple[Annotated[str, StringConstraints(min_length=1, max_length=512)], ...] = ()
+    accounts: Annotated[tuple[Account, ...], Field(max_length=MOST_TERMS)] = ()
+    queries: Annotated[tuple[Query, ...], Field(max_length=MOST_TERMS)] = ()
 
 
 class SourceList(BaseModel):
@@ -93,11 +137,10 @@ class SourceList(BaseModel):
 
     @model_validator(mode="after")
     def _slugs_are_unique(self) -> Self:
-        seen: set[str] = set()
-        for source in (*self.feeds, *self.sites):
-            if source.slug in seen:
-                raise ValueError(f"the slug {source.slug!r} is used twice; give one another name")
-            seen.add(source.slug)
+        faults = list(_repeated(self))
+        if faults:
+            # A ValidationError, for it alone tells the place in the file.
+            raise ValidationError.from_exception_data("SourceList", faults)
         return self
 
     def select(self, slugs: Sequence[str]) -> SourceList:
@@ -116,6 +159,22 @@ class SourceList(BaseModel):
                 "sites": tuple(site for site in self.sites if site.slug in slugs),
             }
         )
+
+
+def _repeated(sources: SourceList) -> Iterator[InitErrorDetails]:
+    """Yield a fault for each slug that an earlier source bears already."""
+    seen: set[str] = set()
+    for group in ("feeds", "sites"):
+        for at, source in enumerate(getattr(sources, group)):
+            if source.slug in seen:
+                sentence = f"the slug {source.slug!r} is used twice; give one another name"
+                yield {
+                    "type": "value_error",
+                    "loc": (group, at, "slug"),
+                    "input": source.slug,
+                    "ctx": {"error": sentence},
+                }
+            seen.add(source.slug)
 
 
 def _hint(slug: str, known: Iterable[str]) -> str:

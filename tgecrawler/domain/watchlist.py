@@ -5,52 +5,69 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tgecrawler.domain.urls import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
+
+    from pydantic_core import InitErrorDetails
 
 Priority = Literal["high", "medium", "low"]
 CompanyStatus = Literal["pre_token", "has_token", "infrastructure", "stablecoin", "experimental"]
 
 MOST_COMPANIES = 100_000
 MOST_NAMES = 200  # aliases, symbols, exclusions or domains of one company
+LONGEST = 253  # characters of a host name (RFC 1035); no other field needs more
 
 _SYMBOL = re.compile(r"[A-Z0-9]{1,12}")
 _HANDLE = re.compile(r"\w{1,15}", re.ASCII)
-_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
 
 
 def _named(value: str) -> str:
-    if not value.strip():
-        raise ValueError("an empty name matches nothing; write the name or remove the line")
-    return " ".join(value.split())
+    folded = " ".join(value.split())
+    if not folded:
+        raise ValueError("an empty name matches nothing; write the name or remove it")
+    if not folded.isprintable():
+        raise ValueError(f"{folded!r} holds a character that cannot be seen; remove it")
+    return folded
 
 
 def _symbol(value: str) -> str:
-    if value.startswith("$"):
-        raise ValueError(f"write {value[1:].upper()}, not {value}")
-    if not _SYMBOL.fullmatch(value):
-        raise ValueError(f"a symbol is 1 to 12 of A-Z and 0-9, not {value!r}")
-    return value
+    if _SYMBOL.fullmatch(value):
+        return value
+    meant = value.removeprefix("$").upper()
+    if _SYMBOL.fullmatch(meant):
+        raise ValueError(f"write {meant}, not {value}")
+    raise ValueError(f"a symbol is 1 to 12 of A-Z and 0-9, such as CAL, not {value!r}")
 
 
 def _handle(value: str) -> str:
-    if value.startswith("@"):
-        raise ValueError(f"write {value[1:]}, not {value}")
-    if value and not _HANDLE.fullmatch(value):
-        raise ValueError(f"a handle is 1 to 15 letters, digits or _, not {value!r}")
-    return value
+    if not value or _HANDLE.fullmatch(value):
+        return value
+    meant = value.removeprefix("@")
+    if _HANDLE.fullmatch(meant):
+        raise ValueError(f"write {meant}, not {value}")
+    raise ValueError(f"a handle is 1 to 15 letters, digits or _, such as Acme, not {value!r}")
 
 
 def _domain(value: str) -> str:
-    if not _DOMAIN.fullmatch(value.lower()):
-        raise ValueError(f"a domain is a bare host name such as acme.example, not {value!r}")
-    return value.lower()
+    if _DOMAIN.fullmatch(value.lower()):
+        return value.lower()
+    host = host_of(value if "//" in value else f"//{value}").removeprefix("www.")
+    if _DOMAIN.fullmatch(host):
+        raise ValueError(f"a domain has no scheme, port or path: write {host}")
+    raise ValueError(f"a domain is a bare host name such as acme.example, not {value!r}")
 
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_named)]
+Text = Annotated[str, Field(max_length=LONGEST)]
+Name = Annotated[Text, AfterValidator(_named)]
 Names = Annotated[tuple[Name, ...], Field(max_length=MOST_NAMES)]
+Symbol = Annotated[Text, AfterValidator(_symbol)]
+Domain = Annotated[Text, AfterValidator(_domain)]
 
 
 class Company(BaseModel):
@@ -65,16 +82,12 @@ class Company(BaseModel):
 
     name: Name
     aliases: Names = ()
-    symbols: Annotated[
-        tuple[Annotated[str, AfterValidator(_symbol)], ...], Field(max_length=MOST_NAMES)
-    ] = ()
+    symbols: Annotated[tuple[Symbol, ...], Field(max_length=MOST_NAMES)] = ()
     exclusions: Names = ()
     priority: Priority = "medium"
     status: CompanyStatus = "pre_token"
-    x_handle: Annotated[str, AfterValidator(_handle)] = ""
-    domains: Annotated[
-        tuple[Annotated[str, AfterValidator(_domain)], ...], Field(max_length=MOST_NAMES)
-    ] = ()
+    x_handle: Annotated[Text, AfterValidator(_handle)] = ""
+    domains: Annotated[tuple[Domain, ...], Field(max_length=MOST_NAMES)] = ()
 
 
 class Watchlist(BaseModel):
@@ -87,19 +100,34 @@ class Watchlist(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        owners: dict[str, str] = {}
-        for company in self.companies:
-            for name in {company.name, *company.aliases}:
-                other = owners.setdefault(name.casefold(), company.name)
-                if other != company.name:
-                    raise ValueError(f"{name!r} names both {other} and {company.name}")
-        _refuse_twice(company.name for company in self.companies)
+        faults = list(_repeated(self.companies))
+        if faults:
+            # A ValidationError, for it alone tells the place in the file.
+            raise ValidationError.from_exception_data("Watchlist", faults)
         return self
 
 
-def _refuse_twice(names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name.casefold() in seen:
-            raise ValueError(f"the company {name!r} is listed twice; merge the two")
-        seen.add(name.casefold())
+def _repeated(companies: tuple[Company, ...]) -> Iterator[InitErrorDetails]:
+    """Yield a fault for each name or alias that an earlier company bears already."""
+    owners: dict[str, int] = {}
+    for at, company in enumerate(companies):
+        for place, name in _places(company):
+            first = owners.setdefault(name.casefold(), at)
+            if first == at:
+                continue
+            owner = companies[first].name
+            sentence = f"{name!r} names {owner!r} already; a name belongs to one company"
+            if place == ("name",) and name.casefold() == owner.casefold():
+                sentence = f"the company {name!r} is listed twice; merge the two"
+            yield {
+                "type": "value_error",
+                "loc": ("companies", at, *place),
+                "input": name,
+                "ctx": {"error": sentence},
+            }
+
+
+def _places(company: Company) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    yield ("name",), company.name
+    for at, alias in enumerate(company.aliases):
+        yield ("aliases", at), alias
