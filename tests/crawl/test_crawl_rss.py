@@ -199,7 +199,7 @@ def test_ctrl_c_half_way_and_once_more_is_one_whole_run(project: Project, web: W
 
 
 def test_kill_9_leaves_whole_batches(project: Project, desk: Web) -> None:
-    desk.serve(AIRDROP.path, page(AIRDROP), delay_s=5)
+    desk.serve(AIRDROP.path, page(AIRDROP), delay_s=60)  # until the kill, on any machine
     crawl = project.start(
         "crawl", "rss", "-s", "TGE_DATABASE_BATCH_AGE_S=0.1", "-s", "DOWNLOAD_DELAY=0"
     )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+TABLE_COLUMNS = 120  # below, titles would be cut into slivers
+
+
 class Command(TgeCommand):
     """Lists stored alerts, newest first."""
 
@@ -63,26 +66,33 @@ def _company(engine: Engine, name: str | None) -> str | None:
     return one_of(name, company_names(engine), "company") if name else None
 
 
-def print_alerts(alerts: Sequence[AlertRow]) -> None:
-    """Print alerts as a table, as wide as the terminal is."""
+def print_alerts(alerts: Sequence[AlertRow], console: Console | None = None) -> None:
+    """Print alerts: a table where the terminal is wide enough for one, else a block for each."""
+    console = console or Console(file=sys.stdout)
     if not alerts:
-        print("no alerts yet")
+        console.print("no alerts yet")
         return
-    table = Table(title=f"{len(alerts)} alerts, newest first", title_justify="left")
+    heading = f"{len(alerts)} alerts, newest first"
+    if console.width < TABLE_COLUMNS:
+        console.print(Text(heading, style="italic"))
+        for alert in alerts:
+            console.print(_block(alert))
+        return
+    table = Table(title=heading, title_justify="left")
     for column in ("published", "kind", "status", "who", "title", "source"):
         table.add_column(column, overflow="fold", no_wrap=column in ("published", "kind"))
     table.add_column("also", justify="right")
     table.add_column("score", justify="right")
     for alert in alerts:
-        table.add_row(*_cells(alert))
-    Console(file=sys.stdout).print(table)
+        # Text, not str: rich would take brackets in a title for its own markup
+        table.add_row(*map(Text, _cells(alert)))
+    console.print(table)
 
 
-def _cells(alert: AlertRow) -> tuple[Text, ...]:
-    # Text, not str: rich would take brackets in a title for its own markup
+def _cells(alert: AlertRow) -> tuple[str, ...]:
     when = alert.published_at or alert.seen_at
     who = ", ".join(alert.companies) or alert.project
-    cells = (
+    return (
         f"{when:%Y-%m-%d %H:%M}",
         alert.kind,
         alert.status,
@@ -92,4 +102,13 @@ def _cells(alert: AlertRow) -> tuple[Text, ...]:
         str(alert.duplicates or ""),
         f"{alert.score:.2f}",
     )
-    return tuple(Text(cell) for cell in cells)
+
+
+def _block(alert: AlertRow) -> Text:
+    when, kind, status, who, title, source, also, score = _cells(alert)
+    others = f", and {also} more" if also else ""
+    block = Text()
+    block.append(f"\n{title}\n", style="bold")
+    block.append(f"  {who}: {kind}, {status} (score {score})\n")
+    block.append(f"  {when} {source}{others}", style="dim")
+    return block

@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tgecrawler.archive.warc import ArchivedResponse, WarcWriter
-from tgecrawler.demo.feeds import CONTENT_TYPES, render_feed, render_listing, render_sitemaps
+from tgecrawler.demo.feeds import (
+    CONTENT_TYPES,
+    link_of,
+    render_feed,
+    render_listing,
+    render_sitemaps,
+)
 from tgecrawler.demo.pages import render_page
-from tgecrawler.demo.world import World, load_world
+from tgecrawler.demo.world import Story, World, load_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +82,16 @@ def _pages(world: World, slug: str) -> Iterator[Reply]:
             yield story.url, 301, {"Location": moved, **_HTML}, b""
             yield moved, 200, _HTML, render_page(story).encode()
         else:
-            yield story.url, 200, _HTML, render_page(story).encode()
+            # a host answers whatever tracking a feed hangs on the address
+            for url in {story.url: None, **_linked(world, story)}:
+                yield url, 200, _HTML, render_page(story).encode()
+
+
+def _linked(world: World, story: Story) -> dict[str, None]:
+    """Return the absolute addresses under which feeds link to a story, in order."""
+    tellers = [story.site, *(site for site in world.sites if story.id == SHARED_STORY)]
+    links = [link_of(site, story) for site in tellers]
+    return dict.fromkeys(link for link in links if link.startswith("http"))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from feedparser.datetimes.korean import _parse_date_nate, _parse_date_onblog
 from feedparser.datetimes.perforce import _parse_date_perforce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from time import struct_time
+    from collections.abc import Callable, Sequence
 
 EARLIEST_YEAR = 1990  # the Web's first; anything before is a default value, not a date
 LATEST_YEAR = 2100
@@ -103,7 +102,7 @@ _COMPACT = re.compile(r"\d{8}(?:[tT ]?\d{4,6})?[zZ]?", re.ASCII)
 
 # feedparser's readers of other languages' dates. Its ISO reader is left out: it
 # takes what a date lacks from the clock.
-_FOREIGN: tuple[Callable[[str], struct_time | None], ...] = (
+_FOREIGN: tuple[Callable[[str], Sequence[int] | None], ...] = (
     _parse_date_onblog,
     _parse_date_nate,
     _parse_date_greek,

@@ -134,7 +134,9 @@ def recent_alerts(
         MENTIONS.c.score >= min_score if min_score is not None else None,
     ]
     query = query.where(*(condition for condition in conditions if condition is not None))
-    newest = query.order_by(ALERTS.c.created_at.desc(), ALERTS.c.id).limit(limit)
+    told_at = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)  # within one batch
+    order = (ALERTS.c.created_at.desc(), told_at.desc(), ALERTS.c.id)
+    newest = query.order_by(*order).limit(limit)
     with _reading(engine) as connection:
         return _alert_rows(connection, connection.execute(newest).all())
 
