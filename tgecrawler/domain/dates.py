@@ -12,7 +12,7 @@ from feedparser.datetimes.korean import _parse_date_nate, _parse_date_onblog
 from feedparser.datetimes.perforce import _parse_date_perforce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 EARLIEST_YEAR = 1990  # the Web's first; anything before is a default value, not a date
 LATEST_YEAR = 2100
@@ -102,7 +102,7 @@ _COMPACT = re.compile(r"\d{8}(?:[tT ]?\d{4,6})?[zZ]?", re.ASCII)
 
 # feedparser's readers of other languages' dates. Its ISO reader is left out: it
 # takes what a date lacks from the clock.
-_FOREIGN: tuple[Callable[[str], Sequence[int] | None], ...] = (
+_FOREIGN: tuple[Callable[[str], tuple[int, ...] | None], ...] = (
     _parse_date_onblog,
     _parse_date_nate,
     _parse_date_greek,
@@ -202,7 +202,8 @@ def _parse_foreign(text: str) -> datetime | None:
         try:
             parsed = parse(text)
             if parsed:
-                return datetime(*parsed[:6], tzinfo=UTC)
+                year, month, day, hour, minute, second = parsed[:6]
+                return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
             continue
     return None

@@ -89,6 +89,11 @@ def fold(word: str) -> str:
     return (word if word.isascii() else word.translate(_INVISIBLE)).casefold()
 
 
+def word_set(words: str) -> frozenset[str]:
+    """Return words written one after the other, for tables in the code."""
+    return frozenset(words.split())
+
+
 def split_words(text: str, max_chars: int = MAX_CHARS) -> Words:
     """Return the words of the first ``max_chars`` characters; a word cut there is left out."""
     folded: list[str] = []
