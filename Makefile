@@ -11,7 +11,7 @@ DEMO_OPTIONS := -s TGE_REPLAY=$(DEMO)/archive.warc.gz \
 	-s TGE_SOURCES=tgecrawler/demo/sources.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo crawl test test-quick lint format docs bench lock clean
+.PHONY: help setup demo crawl test test-quick lint format docs fit bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,16 @@ lint: setup ## ruff and mypy
 format: setup ## let ruff put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+LABELLED ?= ../shared/data/labelled
+STREAM ?= ../shared/data/news/stream_2021_2024.jsonl.gz
+FIT_FILES = $(LABELLED)/dev.jsonl $(LABELLED)/clusters_dev.jsonl $(LABELLED)/stream_window.jsonl var/fit/stream.jsonl
+FIT_WRITTEN = $(addprefix --written ,$(wildcard tests/gate/written_*.jsonl))
+
+fit: setup ## fit tgecrawler/config/weights.tsv anew on labelled records, and cross-validate
+	@$(BIN)/python tests/gate/stream_records.py $(STREAM) var/fit/stream.jsonl
+	@$(SCRAPY) fit $(FIT_FILES) $(FIT_WRITTEN) --cross-validate --hold-out $(LABELLED)/stream_window.jsonl \
+		--out tgecrawler/config/weights.tsv
 
 docs: setup ## write the generated pages anew: docs/options.md, deploy/env.example
 	@$(BIN)/python -m tgecrawler.manual

@@ -37,11 +37,19 @@ class RelevancePipeline:
         if not isinstance(item, Mention):
             return item
         started = time.perf_counter()
-        assessment = self.assessor.assess(item.title, item.summary, item.text, medium=item.medium)
+        assessment = self.assessor.assess(
+            item.title,
+            item.summary,
+            item.text,
+            medium=item.medium,
+            published_at=item.published_at or item.seen_at,
+            url=item.canonical_url,
+            links=item.links,
+        )
         self.durations.add(time.perf_counter() - started)
         if assessment.relevant:
             self.stats.inc_value(f"tge/relevance/{assessment.kind}")
-            return replace(item, assessment=assessment)
+            return replace(item, assessment=assessment, links=())
         reason = f"score {assessment.score:.2f}: {'; '.join(assessment.missing)} {item.url}"
         if item.page_error:
             # the feed's words were not enough, and the page may be there next time

@@ -19,14 +19,19 @@ LAYERS = (
     ("tgecrawler.cli", "tgecrawler.spiders"),
     ("tgecrawler.extensions", "tgecrawler.exports", "tgecrawler.logformat"),
     ("tgecrawler.addon",),
-    ("tgecrawler.runtime", "tgecrawler.demo", "tgecrawler.manual"),
+    ("tgecrawler.runtime", "tgecrawler.demo", "tgecrawler.manual", "tgecrawler.fitting"),
     ("tgecrawler.archive", "tgecrawler.storage", "tgecrawler.sources", "tgecrawler.config"),
     ("tgecrawler.domain",),
     ("tgecrawler.drops",),
     ("tgecrawler.items", "tgecrawler.options", "tgecrawler.errors"),
     ("tgecrawler",),
 )
-FREE_OF_FRAMEWORKS = ("tgecrawler.domain", "tgecrawler.sources", "tgecrawler.items")
+FREE_OF_FRAMEWORKS = (
+    "tgecrawler.domain",
+    "tgecrawler.sources",
+    "tgecrawler.items",
+    "tgecrawler.fitting",
+)
 FRAMEWORKS = ("scrapy", "twisted", "redis", "scrapy_redis")
 
 

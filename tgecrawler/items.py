@@ -66,7 +66,10 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """What an article page says: ``parse_article`` returns it. Texts as in ``Entry``."""
+    """What an article page says: ``parse_article`` returns it. Texts as in ``Entry``.
+
+    ``links`` are the page's absolute addresses with the words they stand on.
+    """
 
     url: str
     canonical_url: str
@@ -75,15 +78,19 @@ class Article:
     author: str = ""
     lang: str = ""
     published_at: datetime | None = None
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """One contribution to a score.
 
-    ``weight`` is in log-odds. ``start`` and ``end`` are offsets in characters
-    into the field that was given to ``assess``; a reason about the whole record
-    (the prior, a missing signal) has ``start == end == 0`` and no ``text``.
+    ``rule`` is the cue's name as in the weights file, or what a weight of 0 is
+    evidence of (``event_date``, ``chain``, ``exchange``, ``claim_url``,
+    ``claim_url_suspect: why``). ``weight`` is in log-odds. ``start`` and ``end``
+    are offsets in characters into the field that was given to ``assess``; a reason
+    about the whole record (the prior, a count) has ``start == end == 0`` and no
+    ``text``.
     """
 
     rule: str
@@ -132,6 +139,7 @@ class Mention:
     ``text_key`` and ``copy_of``, the entry_id of a mention known to be the same
     story (a hint: the database decides). ``page_error`` says why the article's
     page could not be read; the mention then stands on the feed's words alone.
+    ``links`` are the page's, and are not stored.
     """
 
     entry_id: str
@@ -149,6 +157,7 @@ class Mention:
     published_at: datetime | None = None
     seen_at: datetime
     page_error: str = ""
+    links: tuple[tuple[str, str], ...] = ()
     assessment: Assessment | None = None
     url_key: str = ""
     text_key: str = ""

@@ -110,6 +110,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("TGE_WATCHLIST", "", _text, "Path of a watchlist.yaml; empty = the bundled one"),
     Option("TGE_SOURCES", "", _text, "Path of a sources.yaml; empty = the bundled one"),
     Option("TGE_LEXICON", "", _text, "Path of a lexicon.yaml; empty = the bundled one"),
+    Option(
+        "TGE_WEIGHTS",
+        "",
+        _text,
+        "Path of a weights.tsv that `scrapy fit` wrote; empty = the bundled one",
+    ),
     Option("TGE_DISCOVERY", True, _switch, "Also alert on projects that are not on the watchlist"),
     Option(
         "TGE_REPLAY",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tgecrawler.config.loader import load_lexicon, load_sources, load_watchlist
+from tgecrawler.config.loader import load_lexicon, load_sources, load_watchlist, load_weights
 from tgecrawler.domain.relevance import Assessor
 from tgecrawler.domain.screening import Screen
 
@@ -32,7 +32,7 @@ class Runtime:
         """Return the runtime for `options`.
 
         Raises:
-            ConfigError: one of the three files cannot be used.
+            ConfigError: one of the four files cannot be used.
         """
         watchlist = load_watchlist(str(options["TGE_WATCHLIST"]))
         assessor = load_assessor(options, watchlist)
@@ -52,6 +52,7 @@ def load_assessor(
     return Assessor(
         watchlist,
         load_lexicon(str(options["TGE_LEXICON"])),
+        load_weights(str(options["TGE_WEIGHTS"])),
         min_score=float(options["TGE_RELEVANCE_MIN_SCORE"]),
         discovery=bool(options["TGE_DISCOVERY"]) if discovery is None else discovery,
     )

@@ -38,10 +38,9 @@ def test_the_orders_name_every_kind_and_status_once(shipped: Lexicon) -> None:
     assert sorted(shipped.status_order) == sorted(set(STATUSES) - {"none"})
 
 
-def test_events_speak_for_and_vetoes_against(shipped: Lexicon) -> None:
-    for rule in shipped.rules:
-        assert rule.role != "event" or rule.weight > 0, rule.name
-        assert rule.role != "veto" or rule.weight < 0, rule.name
+def test_nothing_is_weighed_by_hand_that_was_fitted(shipped: Lexicon) -> None:
+    assert [rule.name for rule in shipped.rules if rule.weight] == ["v_other_token"]
+    assert set(shipped.signals) == {"watchlist_subject", "watchlist_symbol"}
 
 
 def test_a_lexicon_cannot_be_changed(shipped: Lexicon) -> None:

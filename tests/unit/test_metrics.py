@@ -21,6 +21,7 @@ from tgecrawler.items import Assessment
 KEYS = [
     "records", "positives", "tp", "fp", "fn", "precision", "recall", "f1", "f1_sure",
     "kind_accuracy", "status_accuracy", "project_accuracy", "token_accuracy",
+    "project_named_accuracy",
 ]  # fmt: skip
 
 
@@ -60,8 +61,9 @@ def test_a_worked_example() -> None:
         "f1_sure": pytest.approx(2 / 3),
         "kind_accuracy": 0.5,
         "status_accuracy": 1.0,
-        "project_accuracy": 0.5,
+        "project_accuracy": 1.0,
         "token_accuracy": 1.0,
+        "project_named_accuracy": 1.0,
     }
 
 
@@ -86,7 +88,7 @@ def test_ratios_are_ratios(rows: list[tuple[bool, bool, bool]]) -> None:
         ("Zyntho Labs", "Zyntho", True),
         ("Zyntho", "Acme", False),
         ("", "", True),
-        ("", "Acme", False),
+        ("", "Acme", True),
         ("Acme", "", False),
     ],
 )

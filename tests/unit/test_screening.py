@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tgecrawler.config
+from tgecrawler.config.loader import load_weights
 from tgecrawler.domain.lexicon import Lexicon
 from tgecrawler.domain.relevance import Assessor
 from tgecrawler.domain.screening import Screen, latin_ratio
@@ -34,9 +35,12 @@ WATCHLIST = Watchlist.model_validate(
 )
 
 
+WEIGHTS = load_weights()
+
+
 def make_screen(**screening: object) -> Screen:
     raw = {**RAW, "screening": {**RAW["screening"], **screening}}
-    return Screen(Assessor(WATCHLIST, Lexicon.model_validate(raw), min_score=0.5))
+    return Screen(Assessor(WATCHLIST, Lexicon.model_validate(raw), WEIGHTS, min_score=0.5))
 
 
 SCREEN = make_screen()

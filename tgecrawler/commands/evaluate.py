@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tgecrawler.cli import TgeCommand, json_flag
 from tgecrawler.config.loader import load_watchlist
-from tgecrawler.domain.metrics import LabelledRecord, evaluate, parse_labelled
+from tgecrawler.domain.metrics import LabelledRecord, assess_record, evaluate, parse_labelled
 from tgecrawler.errors import ArgumentError
 from tgecrawler.runtime import load_assessor
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from tgecrawler.domain.relevance import Assessor
     from tgecrawler.items import Assessment
 
 Judged = tuple[LabelledRecord, "Assessment"]
@@ -52,7 +51,7 @@ class Command(TgeCommand):
         watchlist = load_watchlist(str(options["TGE_WATCHLIST"]))
         assessor = load_assessor(options, watchlist, discovery=True)
         started = time.perf_counter()
-        judged = [(record, _assess(assessor, record)) for record in records]
+        judged = [(record, assess_record(assessor, record)) for record in records]
         took_ms = 1000 * (time.perf_counter() - started) / max(1, len(records))
         figures = {**evaluate(judged).as_dict(), "ms_per_record": round(took_ms, 3)}
         if opts.errors:
@@ -110,7 +109,3 @@ def _parse(path: Path, number: int, line: str) -> LabelledRecord:
         return parse_labelled(line)
     except ValueError as error:
         raise ArgumentError(f"{path}:{number}: {error}") from None
-
-
-def _assess(assessor: Assessor, record: LabelledRecord) -> Assessment:
-    return assessor.assess(record.title, record.summary, record.text, medium=record.medium)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LONGEST_FILE = 10 * 1024 * 1024  # bytes; as much as a crawl takes of one page
 Texts = dict["TextField", str]
+SHOWN = ("kind", "status", "project", "token", "event_date", "chain", "exchange", "claim_url")
+LEAST_SHOWN = 0.1  # weights below are summed up in one row; --all and --json show each
 
 
 class Command(TgeCommand):
@@ -46,6 +49,8 @@ class Command(TgeCommand):
         super().add_options(parser)
         parser.add_argument("--title", default="", help="the title, for a file or -")
         parser.add_argument("--summary", default="", help="the summary, for a file or -")
+        parser.add_argument("--post", action="store_true", help="judge the text as a post")
+        parser.add_argument("--all", action="store_true", help="show every weight, small ones too")
         json_flag(parser)
 
     def act(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -53,32 +58,33 @@ class Command(TgeCommand):
             raise ArgumentError("explain takes a URL, a file, or - with --title")
         options = self.options()
         assessor = load_assessor(options, load_watchlist(str(options["TGE_WATCHLIST"])))
-        texts = self._texts(args[0] if args else "", opts)
-        assessment = assessor.assess(texts["title"], texts["summary"], texts["text"])
+        texts, article = self._texts(args[0] if args else "", opts)
+        assessment = assessor.assess(
+            texts["title"],
+            texts["summary"],
+            texts["text"],
+            medium="post" if opts.post else "article",
+            published_at=article.published_at or datetime.now(UTC),
+            url=article.canonical_url,
+            links=article.links,
+        )
         if opts.json:
             shown = orjson.dumps(asdict(assessment), option=orjson.OPT_INDENT_2)
             sys.stdout.write(shown.decode() + "\n")
         else:
-            print_assessment(texts, assessment)
+            print_assessment(texts, assessment, least=0.0 if opts.all else LEAST_SHOWN)
 
-    def _texts(self, what: str, opts: argparse.Namespace) -> Texts:
+    def _texts(self, what: str, opts: argparse.Namespace) -> tuple[Texts, Article]:
+        """Return the texts to judge and the article that they are of."""
+        article = Article(url="", canonical_url="")
         if resolve_url(what):
             article = self._fetch(what)
         elif what == "-":
-            return {
-                "title": opts.title,
-                "summary": opts.summary,
-                "text": sys.stdin.read(LONGEST_FILE),
-            }
+            article = replace(article, text=sys.stdin.read(LONGEST_FILE))
         elif what:
             article = _read_file(Path(what))
-        else:
-            return {"title": opts.title, "summary": opts.summary, "text": ""}
-        return {
-            "title": opts.title or article.title,
-            "summary": opts.summary,
-            "text": article.text,
-        }
+        title = opts.title or article.title
+        return {"title": title, "summary": opts.summary, "text": article.text}, article
 
     def _fetch(self, url: str) -> Article:
         process = self.crawler_process
@@ -111,41 +117,62 @@ def _read_file(path: Path) -> Article:
         raise ArgumentError(f"{path}: {error}") from None
 
 
-def print_assessment(texts: Texts, assessment: Assessment) -> None:
-    """Print verdict, reasons by weight, and the texts with the reasons' words marked."""
+def print_assessment(texts: Texts, assessment: Assessment, *, least: float = 0.0) -> None:
+    """Print verdict, reasons by weight, and the texts with the reasons' words marked.
+
+    Args:
+        least: reasons of a smaller weight share one row.
+    """
     console = Console(file=sys.stdout)
     verdict = "an alert" if assessment.relevant else "no alert"
     console.print(Text(f"{verdict}: score {assessment.score:.2f}", style="bold"))
-    for name in ("kind", "status", "project", "token"):
+    for name in SHOWN:
         if (value := getattr(assessment, name)) and value != "none":
             console.print(Text(f"  {name}: {value}"))
     if assessment.companies:
         console.print(Text(f"  companies: {', '.join(assessment.companies)}"))
+    if assessment.claim_url:
+        console.print(Text(f"  {_claim_verdict(assessment)}"))
     for what in assessment.missing:
         console.print(Text(f"  missing: {what}", style="yellow"))
-    console.print(_reasons_table(assessment))
+    console.print(_reasons_table(assessment, least))
     for field, text in texts.items():
         if text:
             console.print(Text(f"\n{field}", style="dim"))
             console.print(_marked(text, field, assessment))
 
 
-def _reasons_table(assessment: Assessment) -> Table:
+def _claim_verdict(assessment: Assessment) -> str:
+    suspect = [r.rule for r in assessment.reasons if r.rule.startswith("claim_url_suspect")]
+    if suspect:
+        return f"BEWARE of the claim link: {suspect[0].partition(': ')[2]}"
+    known = {True: "is", False: "is not", None: "may or may not be"}
+    return f"the claim link {known[assessment.claim_url_official]} on an official domain"
+
+
+def _reasons_table(assessment: Assessment, least: float) -> Table:
     table = Table()
     table.add_column("weight", justify="right")
-    for column in ("rule", "where", "words"):
+    for column in ("cue", "where", "words"):
         table.add_column(column, overflow="fold")
-    for reason in sorted(assessment.reasons, key=lambda reason: -abs(reason.weight)):
+    by_weight = sorted(assessment.reasons, key=lambda reason: -abs(reason.weight))
+    small = [reason for reason in by_weight if 0 < abs(reason.weight) < least]
+    for reason in by_weight:
+        if reason in small:
+            continue
         where = f"{reason.field} {reason.start}-{reason.end}" if reason.text else ""
-        cells = (f"{reason.weight:+.2f}", reason.rule, where, reason.text)
-        table.add_row(*(Text(cell) for cell in cells))
+        weight = f"{reason.weight:+.2f}" if reason.weight else ""
+        table.add_row(*map(Text, (weight, reason.rule, where, reason.text)))
+    if small:
+        total = sum(reason.weight for reason in small)
+        table.add_row(f"{total:+.2f}", f"{len(small)} smaller ones (--all shows them)", "", "")
     return table
 
 
 def _marked(text: str, field: TextField, assessment: Assessment) -> Text:
     marked = Text(text)
     for reason in assessment.reasons:
-        if reason.field == field and reason.text:
+        if reason.field == field and reason.text and abs(reason.weight) >= LEAST_SHOWN:
             style = "bold green" if reason.weight > 0 else "bold red"
             marked.stylize(style, reason.start, reason.end)
     return marked

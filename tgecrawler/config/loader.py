@@ -18,6 +18,7 @@ from tgecrawler.config.documents import LARGEST_FILE, Document, read_document
 from tgecrawler.domain.lexicon import Lexicon
 from tgecrawler.domain.source_list import SourceList
 from tgecrawler.domain.watchlist import Watchlist
+from tgecrawler.domain.weights import Weights, parse_weights
 from tgecrawler.errors import ConfigError
 from tgecrawler.sources.listing import check_selector
 
@@ -90,6 +91,16 @@ def load_sources(path: str = "") -> SourceList:
 def load_lexicon(path: str = "") -> Lexicon:
     """Return the lexicon at `path`, or the bundled one; ConfigError where it is wrong."""
     return load_model(path, "lexicon.yaml", Lexicon)[0]
+
+
+def load_weights(path: str = "") -> Weights:
+    """Return the fitted weights at `path`, or the bundled ones; see `load_model`."""
+    file = path or "weights.tsv"
+    try:
+        return parse_weights(_read(path, "weights.tsv").splitlines())
+    except ValueError as error:
+        message, line = error.args
+        raise ConfigError(_one_line(message), file=file, line=line) from None
 
 
 def load_model(path: str, bundled: str, model: type[Model]) -> tuple[Model, Document, str]:

@@ -35,8 +35,13 @@ def text_key(text: str) -> str:
 
     "" for a text of fewer than `FEWEST_WORDS` words, which identifies no story.
     """
-    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    words = normal_words(text)
     return _digest("text", *words) if len(words) >= FEWEST_WORDS else ""
+
+
+def normal_words(text: str) -> list[str]:
+    """Return the words of a text without case, punctuation and forms of one letter."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def _digest(*parts: str) -> str:

@@ -22,25 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tgecrawler.items import Kind, Status, TextField
 
-Role = Literal["event", "veto", "promo", "context", "plain"]
-"""What a match means beside its weight: a token event, a family of texts that
-only look like news of one, advertising, or that the text is about crypto at all."""
+Role = Literal["event", "veto", "promo", "crypto", "context", "plain"]
+"""What a match means beside its weight: a token event, a family of texts that only
+look like news of one, advertising, what is said of crypto alone, or words of the trade."""
 
-Signal = Literal[
-    "no_event_in_headline",
-    "no_event",
-    "event_without_veto",
-    "second_event",
-    "second_veto",
-    "question",
-    "post",
-    "no_context",
-    "cashtag",
-    "watchlist_subject",
-    "watchlist_symbol",
-    "project_named",
-]
-"""Facts about a whole record that bear a weight; ``domain.relevance`` finds them."""
+Signal = Literal["watchlist_subject", "watchlist_symbol"]
+"""Facts that bear a weight by hand; ``domain.relevance`` finds them."""
 
 NameSet = Literal[
     "exchanges",
@@ -49,13 +36,13 @@ NameSet = Literal[
     "not_names",
     "not_tickers",
     "common_words",
-    "place_words",
-    "host_words",
+    "chains",
+    "launchpads",
+    "everyday_places",
 ]
-"""Sets that the search for a project's name asks for; an absent one is empty.
-
-``place_words`` stand before the place of an event ("on"), ``host_words`` behind
-what a project is built on ("-based"), ``common_words`` are never a name."""
+"""Sets that the search for names asks for; an absent one is empty. ``common_words``
+are words of the language, which are no names even where a headline gives them capitals;
+``everyday_places`` are chains and venues that are words too, and need a capital."""
 
 GAP_WORDS = 4
 MAX_GAPS = 3  # a phrase is tried in at most 10**3 ways at one place
@@ -126,7 +113,8 @@ class FieldFactors(_Frozen):
 class Rule(_Frozen):
     """A named group of phrases; it counts once a field, however often it matches.
 
-    ``weight`` is in log-odds. ``kind`` and ``status`` are what a match speaks for.
+    ``weight``, in log-odds, is added by hand to what was fitted for the rule. ``kind``
+    and ``status`` are what a match speaks for.
     """
 
     name: Name
@@ -141,8 +129,8 @@ class Rule(_Frozen):
 class Screening(_Frozen):
     """When a feed entry's page is worth fetching; ``domain.screening`` says how.
 
-    Entries with an event rule or one of ``rules`` pass, unless their sum of
-    weights in log-odds stays below ``min_log_odds``. An entry of fewer than
+    Entries with an event rule or one of ``rules`` pass, unless their log-odds
+    stay below ``min_log_odds``. An entry of fewer than
     ``short_words`` words and no summary, or with less than ``known_ratio`` of
     its letters in Latin script, cannot be judged by these words.
     """
@@ -158,13 +146,13 @@ class Screening(_Frozen):
 class Lexicon(_Frozen):
     """``lexicon.yaml``: sets of words, rules over them, and weights.
 
-    ``prior`` is the log-odds of a text in which nothing matches. Of several
-    kinds (or statuses) that speak in the same field, the first of ``kind_order``
-    (``status_order``) wins; ``usual_status`` is taken where no status speaks.
+    ``prior`` is added by hand to the log-odds of every text. Of several kinds (or
+    statuses) that speak in the same field, the first of ``kind_order``
+    (``status_order``) wins.
     """
 
     version: Literal[1]
-    prior: Weight
+    prior: Weight = 0.0
     screening: Screening = Screening()
     signals: dict[Signal, Weight] = Field(default_factory=dict)
     kind_order: tuple[Kind, ...] = (
@@ -183,7 +171,6 @@ class Lexicon(_Frozen):
         "live",
         "announced",
     )
-    usual_status: dict[Kind, Status] = Field(default_factory=dict)
     everyday_names: tuple[Phrase, ...] = ()
     """One-word names that are also words of the language: they need crypto words nearby."""
     names: dict[NameSet, tuple[Phrase, ...]] = Field(default_factory=dict)

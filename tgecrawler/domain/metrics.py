@@ -6,10 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tgecrawler.domain.dates import parse_date
 from tgecrawler.items import KINDS, STATUSES, Assessment, Kind, Medium, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tgecrawler.domain.relevance import Assessor
 
 _T = TypeVar("_T")
 _MEDIA: dict[str, Medium] = {"article": "article", "tweet": "post", "post": "post"}
@@ -20,7 +23,10 @@ _STATUSES: dict[str, Status] = {status: status for status in STATUSES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledRecord:
-    """One line of a labelled file. ``event`` and ``dup_of`` are "" where it has none."""
+    """One line of a labelled file. ``event`` and ``dup_of`` are "" where it has none.
+
+    ``weight`` is what the record counts for when weights are fitted, from 0 on.
+    """
 
     id: str
     medium: Medium = "article"
@@ -40,6 +46,7 @@ class LabelledRecord:
     sure: bool = True
     event: str = ""
     dup_of: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +54,9 @@ class EvaluationReport:
     """Counts and ratios; a ratio over nothing is 0.0. The accuracies are over true positives.
 
     A project is right where one of label and answer contains the other, case
-    folded; a token where they are equal without ``$``. An empty label is right
-    only where the answer is empty, and the other way round.
+    folded: with an empty label every answer is right, while an empty answer to
+    a label that names one is wrong. ``project_named_accuracy`` leaves empty
+    labels out. A token is right where they are equal without ``$``.
     """
 
     records: int
@@ -64,6 +72,7 @@ class EvaluationReport:
     status_accuracy: float
     project_accuracy: float
     token_accuracy: float
+    project_named_accuracy: float
 
     def as_dict(self) -> dict[str, int | float]:
         """Return the report under its contract's keys, in their order."""
@@ -114,7 +123,20 @@ def parse_labelled(line: str) -> LabelledRecord:
         status=_one_of(_STATUSES, record, "status", "none"),
         promo=_flag(record, "promo", False),
         sure=_flag(record, "sure", True),
+        weight=_number(record, "weight", 1.0),
         **texts,
+    )
+
+
+def assess_record(assessor: Assessor, record: LabelledRecord) -> Assessment:
+    """Return the assessment of a labelled record."""
+    return assessor.assess(
+        record.title,
+        record.summary,
+        record.text,
+        medium=record.medium,
+        published_at=parse_date(record.published),
+        url=record.url,
     )
 
 
@@ -136,14 +158,19 @@ def evaluate(pairs: Iterable[tuple[LabelledRecord, Assessment]]) -> EvaluationRe
         kind_accuracy=_share(label.kind == answer.kind for label, answer in found),
         status_accuracy=_share(label.status == answer.status for label, answer in found),
         project_accuracy=_share(same_project(label.project, a.project) for label, a in found),
+        project_named_accuracy=_share(
+            same_project(label.project, answer.project)
+            for label, answer in found
+            if label.project.strip()
+        ),
         token_accuracy=_share(same_token(label.token, answer.token) for label, answer in found),
     )
 
 
 def same_project(label: str, answer: str) -> bool:
-    """Return whether one name contains the other, case folded; empty only equals empty."""
+    """Return whether one name contains the other, case folded; no answer to a name is wrong."""
     one, other = label.strip().casefold(), answer.strip().casefold()
-    return one == other or bool(one and other and (one in other or other in one))
+    return one in other or bool(other and other in one)
 
 
 def same_token(label: str, answer: str) -> bool:
@@ -197,6 +224,13 @@ def _flag(record: dict[str, Any], key: str, default: bool) -> bool:
     if value not in (True, False):  # 0 and 1 count
         raise ValueError(f"{key} must be true or false, not {value!r:.40}")
     return bool(value)
+
+
+def _number(record: dict[str, Any], key: str, default: float) -> float:
+    value = record.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise ValueError(f"{key} must be a number from 0 to 100, not {value!r:.40}")
+    return float(value)
 
 
 def _one_of(table: dict[str, _T], record: dict[str, Any], key: str, default: str) -> _T:

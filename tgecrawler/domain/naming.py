@@ -1,205 +1,253 @@
 """Whose token a text is about, and its ticker, where no watchlist says so.
 
-A guess from how names are written: capitals, a cashtag, a handle, and how far
-from the words of the event they stand.
+Every candidate is described by what stands around it, and the fitted weights
+say which description belongs to the project and which to the token.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tgecrawler.domain.matching import Found, Span, fold
+from tgecrawler.domain.candidates import Candidate, Names, find_candidates
+from tgecrawler.domain.matching import word_set
+from tgecrawler.domain.weights import BIAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-MAX_NAME_WORDS = 4
-MAX_CANDIDATES = 40  # runs of capitals looked at in one field
-NEAR_WORDS = 60  # words of a field in which a name is looked for
-_TICKER_LENGTHS = range(2, 11)
-_BARE_TICKER_LENGTHS = range(3, 8)
-# Costs in words of distance: a name after the event is less often its subject,
-# one behind "on" or "via" is the place, an old coin or an exchange the last resort.
-_COST_AFTER = 1.5
-_COST_PLACE = 4.0
-_COST_ESTABLISHED = 3.0
-_COST_CAPITALS = 2.0
-_COST_HOST = 4.0
-_COST_FORWARDED = 1.0
-_GAIN_FIRST = 1.0
-_GAIN_TICKER_FOLLOWS = 2.0
-_AMOUNT = re.compile(r"\d+(?:m|k|b|bn|x|th|st|nd|rd|h)?", re.IGNORECASE)
+    from tgecrawler.domain.matching import Span
+    from tgecrawler.domain.reading import Reading
 
+MOST_PARTS = 3
+FARTHEST = 8  # words between a candidate and an event that are told apart
 
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """Folded entries of the lexicon's sets of names, by first word and as whole phrases."""
-
-    exchanges: frozenset[str]
-    established: frozenset[str]
-    organisations: frozenset[str]
-    not_names: frozenset[str]
-    not_tickers: frozenset[str]
-    common_words: frozenset[str]
-    place_words: frozenset[str]
-    host_words: frozenset[str]
-
-    @classmethod
-    def of(cls, names: Mapping[str, Sequence[str]]) -> Lists:
-        """Return the lists among a lexicon's sets; an absent one is empty."""
-        return cls(**{
-            key: frozenset(map(fold, names.get(key, ()))) for key in cls.__dataclass_fields__
-        })  # fmt: skip
+_TOKEN_WORDS = word_set(
+    "token tokens coin coins airdrop airdrops listing ico ido ieo presale launch tge tokenomics"
+    " sale memecoin stablecoin ticker price"
+)
+_VERBS = word_set(
+    "lists list listed adds launches launch announces announced confirms reveals unveils to"
+    " will sets goes is has opens airdrops raises completes plans gets hits debuts introduces"
+    " delays postpones"
+)
+_PLACES = word_set(
+    "on via at from by with for after amid as over under against following like versus vs"
+    " despite using through into and to of in"
+)
+_NEIGHBOURS = _TOKEN_WORDS | _VERBS | _PLACES
+_NEIGHBOURS |= word_set(
+    "rt the a its new native own based backed founder ceo holders users exchange network team"
+    " community"
+)
+# What a candidate is the ground of rather than the subject: "Solana-based", "Cardano founder".
+_HOSTS = word_set(
+    "based themed backed powered linked inspired native focused affiliated like style mainnet"
+    " layer l2 holders founder ceo whales community co cofounder creator developer testnet"
+    " blockchain ecosystem"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A project as written, where it stands, and how dear the guess is (0 = beside the event)."""
+    """The best candidate and what its description sums to, in log-odds."""
 
-    text: str
-    span: Span
-    cost: float
-
-
-def find_ticker(founds: Iterable[Found], lists: Lists) -> tuple[Found, Span] | None:
-    """Return the first of: ``$SYM``, ``(SYM)``, a word of capitals; over the fields in order."""
-    kept = list(founds)
-    for test in (_is_cashtag, _is_bracketed, _is_bare_ticker):
-        for found in kept:
-            for at in range(min(len(found.words), NEAR_WORDS)):
-                if test(found, at) and _may_be_ticker(found, at, lists):
-                    return found, Span(at, at + 1)
-    return None
+    candidate: Candidate
+    log_odds: float
 
 
-def _may_be_ticker(found: Found, at: int, lists: Lists) -> bool:
-    word = found.words.folded[at]
-    barred = lists.not_tickers | lists.exchanges | lists.organisations
-    return word not in barred and not word.isdigit()
+class Describer:
+    """Describes the candidates of one record; see ``describe``."""
+
+    def __init__(self, reading: Reading, names: Names) -> None:
+        self.reading = reading
+        self.names = names
+        self.candidates = find_candidates(reading.parts[:MOST_PARTS], names)
+        self._counts = Counter(one.text.casefold() for one in self.candidates)
+        self._symbols = {one.text for one in self.candidates if one.is_symbol}
+        self._named = {one.text for one in self.candidates if one.sort in ("name", "handle")}
+        self._events = [reading.spans(part, "event") for part in reading.parts[:MOST_PARTS]]
+        kinds = {hit.rule.kind for hit in reading.of("event")}
+        self._lead = "listing" if "listing" in kinds else "other"
+
+    def described(self) -> list[tuple[Candidate, list[str]]]:
+        """Return every candidate with its cues, in order of place."""
+        return [(one, self.describe(one)) for one in self.candidates]
+
+    def describe(self, one: Candidate) -> list[str]:
+        """Return the cues of a candidate; those that the kind of event bends come twice."""
+        cues = [
+            *self._writing(one),
+            *self._place(one),
+            *self._neighbours(one),
+            *self._relations(one),
+            *self._membership(one),
+        ]
+        bent = ("sort=", "exchange", "before=", "event=")
+        sorted_by = ("before=", "after=", "verb_follows", "token_word_follows", "host")
+        more = [f"{cue}&{self._lead}" for cue in cues if cue.startswith(bent)]
+        more += [f"{cue}&{one.sort}" for cue in cues if cue.startswith(sorted_by)]
+        if "established" in cues or "exchange" in cues:
+            what = "established" if "established" in cues else "exchange"
+            joined = (*sorted_by, "candidate_", "first", "possessive", "hyphen_", "position=")
+            more += [f"{cue}&{what}" for cue in cues if cue.startswith(joined)]
+            alone = all(self._is_known(other) for other in self.candidates)
+            more.append(f"{what}:{'alone' if alone else 'beside_others'}")
+        return cues + more
+
+    def _writing(self, one: Candidate) -> Iterator[str]:
+        sort = one.sort
+        yield f"sort={sort}"
+        yield f"{self._side(one)}:sort={sort}"
+        if self.reading.medium == "post":
+            yield f"post:sort={sort}"
+        yield f"words={one.span.end - one.span.start}"
+        yield f"characters={min(len(one.text), 10)}"
+        if one.is_symbol:
+            yield f"symbol_characters={min(len(one.text), 8)}"
+        if not self._symbols:
+            yield f"no_symbols:{sort}"
+
+    def _place(self, one: Candidate) -> Iterator[str]:
+        start, end = one.span
+        yield f"side={self._side(one)}"
+        yield f"position={min(start, 12) // 2}"
+        if start == 0:
+            yield "first"
+        events = self._events[self._index(one)]
+        if not events:
+            yield "no_event"
+            return
+        distance = min((_distance(one.span, event) for event in events), key=abs)
+        yield f"event={max(-FARTHEST, min(FARTHEST, distance))}"
+        if any(event.start <= start and end <= event.end for event in events):
+            yield "inside_event"
+
+    def _neighbours(self, one: Candidate) -> Iterator[str]:
+        words = one.part.found.words
+        start, end = one.span
+        before = self._neighbour(words.folded[start - 1] if start else "^", start, one)
+        after = words.folded[end] if end < len(words) and not words.first[end] else "$"
+        second = words.folded[end + 1] if end + 1 < len(words) else ""
+        yield f"before={before}"
+        yield f"after={self._neighbour(after, end, one)}"
+        if after in _TOKEN_WORDS or second in _TOKEN_WORDS:
+            yield "token_word_follows"
+        if after in _VERBS or second in _VERBS:
+            yield "verb_follows"
+        gap = words.text[words.ends[end - 1] : words.starts[end]] if end < len(words) else ""
+        if gap.startswith(("'s", "’s")):
+            yield "possessive"
+        if gap.startswith(" (") and end < len(words):
+            yield "bracket_follows"
+        if end < len(words) and words.before(end) == "$":
+            yield "cashtag_follows"
+        if gap == "-":
+            yield "hyphen_follows"
+        if start and words.text[words.ends[start - 1] : words.starts[start]] == "-":
+            yield "hyphen_before"
+        if after in _HOSTS:
+            yield "host"
+            yield f"host:{'hyphen' if gap == '-' else 'space'}"
+
+    def _neighbour(self, word: str, at: int, one: Candidate) -> str:
+        if word in ("^", "$"):
+            return word
+        if at == one.span.start and one.part.found.words.first[at]:
+            return "|"
+        if word in _NEIGHBOURS:
+            return word
+        return "<exchange>" if word in self.names.exchanges else "other"
+
+    def _relations(self, one: Candidate) -> Iterator[str]:
+        text, sort = one.text, one.sort
+        folded = text.casefold()
+        yield f"count={min(self._counts[folded], 4)}"
+        if any(
+            other.startswith(f"{folded} ") or other == f"{folded}coin" for other in self._counts
+        ):
+            yield "prefix"
+        if any(abbreviates(symbol, text) for symbol in self._symbols):
+            yield "abbreviated"
+            yield f"abbreviated:{sort}"
+        if (one.is_symbol or sort == "hashtag") and any(
+            abbreviates(text, name) for name in self._named
+        ):
+            yield "abbreviates"
+            yield f"abbreviates:{sort}"
+        if one.is_symbol and folded in map(str.casefold, self._named):
+            yield "same_as_name"
+        if sort in ("name", "hashtag", "handle") and folded in map(str.casefold, self._symbols):
+            yield "same_as_symbol"
+        same_part = [other.span for other in self.candidates if other.part is one.part]
+        if any(span.start == one.span.end for span in same_part):
+            yield "candidate_follows"
+        if any(span.end == one.span.start for span in same_part):
+            yield "candidate_before"
+
+    def _membership(self, one: Candidate) -> Iterator[str]:
+        words = one.part.found.words
+        first = words.folded[one.span.start]
+        whole = " ".join(words.folded[one.span.start : one.span.end])
+        names = self.names
+        if whole in names.exchanges or first in names.exchanges:
+            yield "exchange"
+            yield f"exchange:{self._side(one)}{'first' if one.span.start == 0 else ''}"
+        if whole in names.organisations or first in names.organisations:
+            yield "organisation"
+        if whole in names.established or first in names.established:
+            yield "established"
+            yield f"established:{one.sort}"
+            if len(self._named | self._symbols) <= 1:
+                yield "established:only"
+        if first in names.common_words:
+            yield "common"
+            yield f"common:{one.sort}"
+        if first in names.not_tickers:
+            yield "not_ticker"
+
+    def _is_known(self, one: Candidate) -> bool:
+        first = one.part.found.words.folded[one.span.start]
+        names = self.names
+        return (
+            first in names.established or first in names.exchanges or first in names.organisations
+        )
+
+    def _index(self, one: Candidate) -> int:
+        return next(at for at, part in enumerate(self.reading.parts) if part is one.part)
+
+    def _side(self, one: Candidate) -> str:
+        return "title" if one.part is self.reading.parts[0] else "body"
 
 
-def _is_cashtag(found: Found, at: int) -> bool:
-    written = found.words.written(at)
-    return (
-        found.words.before(at) == "$" and written[0].isalpha() and len(written) in _TICKER_LENGTHS
-    )
-
-
-def _is_bracketed(found: Found, at: int) -> bool:
-    words = found.words
-    written, end = words.written(at), words.ends[at]
-    return (
-        words.before(at) in "($"
-        and words.before(at) != ""
-        and words.text[end : end + 1] == ")"
-        and len(written) in _TICKER_LENGTHS
-        and any(map(str.isupper, written))
-        and written.upper() == written
-    )
-
-
-def _is_bare_ticker(found: Found, at: int) -> bool:
-    written = found.words.written(at)
-    return (
-        len(written) in _BARE_TICKER_LENGTHS
-        and written.isascii()
-        and written.isalnum()
-        and written.isupper()
-        and found.words.before(at) not in ("@", "-", ".", "/")
-        and not is_shouting(found)
-    )
-
-
-def is_shouting(found: Found) -> bool:
-    """Return whether most words of a field are all capitals, so that capitals say nothing."""
-    words = [found.words.written(at) for at in range(min(len(found.words), NEAR_WORDS))]
-    capital = sum(word.isupper() for word in words if len(word) > 1)
-    return len(words) > 1 and capital * 2 > len(words)
-
-
-def name_project(found: Found, events: Sequence[Span], lists: Lists) -> Named | None:
-    """Return the cheapest name near the events of a field, None where there is none."""
+def best_candidate(
+    described: Iterable[tuple[Candidate, Sequence[str]]], weights: Mapping[str, float]
+) -> Named | None:
+    """Return the candidate whose cues sum highest; the first of equals, None without any."""
+    bias = weights.get(BIAS, 0.0)
     best: Named | None = None
-    for span in _candidates(found, lists):
-        cost = _cost(found, span, events, lists)
-        if cost is not None and (best is None or cost < best.cost):
-            best = Named(found.words.phrase(span), span, cost)
+    for one, cues in described:
+        log_odds = bias + sum(weights.get(cue, 0.0) for cue in cues)
+        if best is None or log_odds > best.log_odds:
+            best = Named(one, log_odds)
     return best
 
 
-def _candidates(found: Found, lists: Lists) -> Iterator[Span]:
-    """Yield runs of words that are written like a name, at most ``MAX_CANDIDATES``."""
-    end = given = 0
-    for at in range(min(len(found.words), NEAR_WORDS)):
-        if at < end or not _is_name_word(found, at, lists):
-            continue
-        end = at + 1
-        while end - at < MAX_NAME_WORDS and _continues(found, end, lists):
-            end += 1
-        yield Span(at, end)
-        given += 1
-        if given == MAX_CANDIDATES:
-            return
-
-
-def _is_name_word(found: Found, at: int, lists: Lists) -> bool:
-    words = found.words
-    written, folded = words.written(at), words.folded[at]
-    if words.before(at) == "$" or _is_bracketed(found, at) or folded in lists.not_names:
+def abbreviates(symbol: str, name: str) -> bool:
+    """Return whether a symbol is made of a name's letters in order: BWB, Bitget Wallet."""
+    short = "".join(filter(str.isalnum, symbol.casefold()))
+    long = "".join(filter(str.isalnum, name.casefold()))
+    if not short or not long or short[0] != long[0] or short == long:
         return False
-    if words.before(at) == "@":
-        return True
-    if not any(map(str.isupper, written)) or _AMOUNT.fullmatch(written):
-        return False
-    inner_capital = any(map(str.isupper, written[1:])) and not written.isupper()
-    return inner_capital or folded not in lists.common_words
+    letters = iter(long)
+    return all(letter in letters for letter in short)
 
 
-def _continues(found: Found, at: int, lists: Lists) -> bool:
-    words = found.words
-    if at >= len(words) or words.first[at] or words.before(at) in ("@", "$", "("):
-        return False
-    between = words.text[words.ends[at - 1] : words.starts[at]]
-    if between not in (" ", ".", ". ", "-", "&", " & "):
-        return False
-    is_version = words.folded[at].isdigit() and len(words.folded[at]) == 1
-    return is_version or _is_name_word(found, at, lists)
-
-
-def _cost(found: Found, span: Span, events: Sequence[Span], lists: Lists) -> float | None:
-    """Return how unlikely a run of capitals is the event's subject; None where it cannot be."""
-    words = found.words
-    name = " ".join(words.folded[span.start : span.end])
-    barred = (lists.exchanges, lists.organisations)
-    if any(name in names or words.folded[span.start] in names for names in barred):
-        return None
-    cost = min((_distance(span, event) for event in events), default=float(span.start))
-    if (
-        span.start
-        and words.folded[span.start - 1] in lists.place_words
-        and not words.first[span.start]
-    ):
-        cost += _COST_PLACE
-    if span.end < len(words) and words.folded[span.end] in lists.host_words:
-        cost += _COST_HOST
-    if name in lists.established:
-        cost += _COST_ESTABLISHED
-    if words.written(span.start).isupper():
-        cost += _COST_CAPITALS
-    if span.start and words.folded[span.start - 1] == "rt":
-        cost += _COST_FORWARDED
-    elif span.start == 0:
-        cost -= _GAIN_FIRST
-    if span.end < len(words) and words.before(span.end) in ("(", "$"):
-        cost -= _GAIN_TICKER_FOLLOWS
-    return cost
-
-
-def _distance(name: Span, event: Span) -> float:
+def _distance(name: Span, event: Span) -> int:
+    """Return the words from a name to an event: negative where the event comes first."""
     if name.end <= event.start:
-        return float(event.start - name.end)
+        return event.start - name.end
     if event.end <= name.start:
-        return name.start - event.end + _COST_AFTER
-    return 0.0
+        return event.end - name.start - 1
+    return 0

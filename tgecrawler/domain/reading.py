@@ -10,10 +10,11 @@ from tgecrawler.domain.matching import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tgecrawler.domain.lexicon import Lexicon, Role, Rule
+    from tgecrawler.domain.lexicon import Lexicon, NameSet, Role, Rule
     from tgecrawler.domain.matching import Found, Span
     from tgecrawler.items import Medium, TextField
 
+SHAPED_SETS: tuple[NameSet, ...] = ("exchanges", "organisations", "established")
 MAX_TITLE_CHARS = 1_000
 MAX_SUMMARY_CHARS = 3_000
 MAX_TEXT_CHARS = 2_000  # of an article: what it is about stands in its first paragraphs
@@ -65,8 +66,13 @@ class Reader:
 
     def __init__(self, lexicon: Lexicon, names: Mapping[str, Sequence[str]]) -> None:
         self._rules = lexicon.rules
+        shaped: dict[str, Sequence[str]] = {
+            name: lexicon.names.get(name, ()) for name in SHAPED_SETS
+        }
         self._vocabulary = Vocabulary(
-            {rule.name: rule.phrases for rule in lexicon.rules}, lexicon.used_sets(), names
+            {rule.name: rule.phrases for rule in lexicon.rules},
+            {**shaped, **lexicon.used_sets()},
+            names,
         )
 
     def read(self, title: str, summary: str, text: str, medium: Medium) -> Reading:

@@ -48,7 +48,7 @@ class Screen:
             return Screening(True, companies)
         matches = self._matches(reading)
         if matches:
-            return Screening(self._log_odds(reading) >= self._limits.min_log_odds, matches)
+            return Screening(self._assessor.log_odds(reading) >= self._limits.min_log_odds, matches)
         if not summary.strip() and len(reading.parts[0].found.words) < self._limits.short_words:
             return Screening(
                 self._limits.fetch_short, ("short",) if self._limits.fetch_short else ()
@@ -64,9 +64,6 @@ class Screen:
             for hit in reading.hits
             if hit.rule.role == "event" or hit.rule.name in self._passing
         ))  # fmt: skip
-
-    def _log_odds(self, reading: Reading) -> float:
-        return sum(h.rule.weight * h.rule.fields.of(h.part.role) for h in reading.hits)
 
 
 def latin_ratio(text: str) -> float:

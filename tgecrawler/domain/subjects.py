@@ -1,9 +1,9 @@
 """Where a text speaks of a company of the watchlist, and not of its namesake.
 
 A company stands under its name or an alias, its handle (``@CalderaXYZ``), its
-cashtag (``$CAL``), or its ticker in capitals beside token words. An exclusion
-nearby means that the everyday word was meant; a name that is an everyday word
-needs a capital and words of the trade nearby.
+cashtag (``$CAL``), or its ticker in capitals beside token words. A name that is
+an everyday word needs a capital, and that the record says something which is
+said of crypto alone; beside an exclusion it needs more of that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tgecrawler.domain.matching import MAX_MATCHES, Found, Span, fold
-from tgecrawler.domain.naming import is_shouting
+from tgecrawler.domain.shapes import is_shouting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tgecrawler.domain.lexicon import Lexicon
     from tgecrawler.domain.watchlist import Company, Watchlist
 
-CONTEXT_WORDS = 12  # between an everyday name and a word of the trade
+SIGNS_BESIDE_EXCLUSION = 2  # of crypto, that outweigh an exclusion said in passing
 EXCLUSION_WORDS = 15  # between a name and the phrase that excludes it
 SYMBOL_WORDS = 3  # between a bare ticker and a token word
 _JOINED_BEFORE = frozenset("@-.&_")  # a bare ticker behind one of these is part of something
@@ -58,25 +58,56 @@ class CompanyFinder:
         excluded = {f"not:{at}": tuple(c.exclusions) for at, c in enumerate(self._companies)}
         return names | excluded
 
-    def find(self, found: Found, trade: Sequence[Span]) -> list[CompanyMatch]:
-        """Return the companies of a field; ``trade`` are its context and event matches."""
-        matches = [*self._by_name(found, trade), *self._by_sign(found, trade)]
+    def find(self, found: Found, trade: Sequence[Span], signs: int) -> list[CompanyMatch]:
+        """Return the companies of a field.
+
+        Args:
+            trade: where words of the trade stand in it.
+            signs: how often the whole record says what is said of crypto alone.
+        """
+        matches = [*self._by_name(found, signs), *self._by_sign(found, trade)]
         return sorted(matches, key=lambda match: match.span)
 
-    def _by_name(self, found: Found, trade: Sequence[Span]) -> Iterator[CompanyMatch]:
+    def _by_name(self, found: Found, signs: int) -> Iterator[CompanyMatch]:
         for key in [key for key in found.names if key.startswith("name:")]:
             at = int(key.removeprefix("name:"))
             exclusions = found.names.get(f"not:{at}", [])
             for span in found.names[key]:
-                if not is_excluded(span, exclusions) and self._is_meant(found, span, trade):
-                    yield CompanyMatch(self._companies[at], span, "name")
+                company = self._companies[at]
+                if self._is_meant(company, found, span, exclusions, signs):
+                    yield CompanyMatch(company, span, "name")
 
-    def _is_meant(self, found: Found, span: Span, trade: Sequence[Span]) -> bool:
+    def _is_meant(
+        self,
+        company: Company,
+        found: Found,
+        span: Span,
+        exclusions: Sequence[Span],
+        signs: int,
+    ) -> bool:
         """Return whether a name is more than an everyday word at this place."""
-        if span.end - span.start > 1 or found.words.folded[span.start] not in self._everyday:
+        if any(words_between(span, other) < 0 for other in exclusions):
+            return False  # it is part of the exclusion: "volcanic caldera"
+        if span.end - span.start > 1:
+            return True
+        if bears_symbol(found, company):
+            return True
+        if is_excluded(span, exclusions) and signs < SIGNS_BESIDE_EXCLUSION:
+            return False
+        if found.words.folded[span.start] not in self._everyday:
             return True
         is_name = found.words.written(span.start)[0].isupper()
-        return is_name and any(words_between(span, other) <= CONTEXT_WORDS for other in trade)
+        return is_name and signs > 0
+
+    def namesakes(self, found: Found) -> list[Span]:
+        """Return where everyday words stand in a field that are names of companies too."""
+        return [
+            span
+            for key, spans in found.names.items()
+            if key.startswith("name:")
+            for span in spans
+            if span.end - span.start == 1 and found.words.folded[span.start] in self._everyday
+        ]
 
     def _by_sign(self, found: Found, trade: Sequence[Span]) -> Iterator[CompanyMatch]:
         left = MAX_MATCHES * 4
@@ -100,15 +131,23 @@ def _is_bare_symbol(found: Found, at: int, symbol: str, trade: Sequence[Span]) -
     return (
         found.words.written(at) == symbol.upper()
         and found.words.before(at) not in _JOINED_BEFORE
-        and not is_shouting(found)
+        and not is_shouting(found.words)
         and any(words_between(Span(at, at + 1), other) <= SYMBOL_WORDS for other in trade)
     )
 
 
+def bears_symbol(found: Found, company: Company) -> bool:
+    """Return whether a company's ticker stands in capitals in a field that names it."""
+    words = found.words
+    folded = {fold(symbol) for symbol in company.symbols} - {fold(company.name)}
+    return any(
+        word in folded and words.written(at).isupper() for at, word in enumerate(words.folded)
+    ) and not is_shouting(words)
+
+
 def is_excluded(span: Span, exclusions: Sequence[Span]) -> bool:
-    """Return whether an exclusion speaks against a name; a full name only where they overlap."""
-    reach = EXCLUSION_WORDS if span.end - span.start == 1 else -1
-    return any(words_between(span, other) <= reach for other in exclusions)
+    """Return whether an exclusion near a name speaks against it."""
+    return any(words_between(span, other) <= EXCLUSION_WORDS for other in exclusions)
 
 
 def words_between(one: Span, other: Span) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from htmldate import find_date
@@ -12,12 +13,14 @@ from trafilatura.utils import load_html
 
 from tgecrawler.domain.dates import parse_date
 from tgecrawler.domain.text import LONGEST_TEXT, clean_text
+from tgecrawler.domain.urls import resolve_url
 from tgecrawler.errors import SourceError
 from tgecrawler.items import Article
 from tgecrawler.sources import metadata
 from tgecrawler.sources.decoding import decode_html
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from lxml.html import HtmlElement
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 LARGEST_PAGE = 4_000_000
 DEEPEST_PAGE = 200  # levels of elements; the extractor recurses
 MOST_ELEMENTS = 50_000
+MOST_LINKS = 1_000
+MOST_LINK_TEXTS = 20
+LONGEST_LINK_TEXT = 200
 
 # They log what we raise, at ERROR and without saying where.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -45,6 +51,7 @@ def parse_article(body: bytes, *, url: str, content_type: str = "") -> Article:
     """
     tree = _parse(decode_html(body, content_type))
     declared = metadata.read_declared(tree)
+    links = tuple(_links(tree, url))  # before the extraction, which takes the tree apart
     text = _body_text(tree)
     if not text:
         raise SourceError("a page without text")
@@ -56,6 +63,7 @@ def parse_article(body: bytes, *, url: str, content_type: str = "") -> Article:
         author=metadata.author_of(declared),
         lang=metadata.language_of(tree, declared),
         published_at=metadata.published_of(tree, declared) or _dated(tree, url),
+        links=links,
     )
 
 
@@ -89,6 +97,15 @@ def _refuse_bomb(tree: HtmlElement) -> None:
         while node is not None and node.getnext() is None:
             node, depth = node.getparent(), depth - 1
         node = node.getnext() if node is not None else None
+
+
+def _links(tree: HtmlElement, url: str) -> Iterator[tuple[str, str]]:
+    """Yield the addresses of a page with their words, the first ones."""
+    for anchor in islice(tree.iter("a"), MOST_LINKS):
+        address = resolve_url(anchor.get("href") or "", url)
+        if address:
+            words = "".join(islice(anchor.itertext(), MOST_LINK_TEXTS))
+            yield address, clean_text(words, limit=LONGEST_LINK_TEXT)
 
 
 def _body_text(tree: HtmlElement) -> str:

@@ -220,6 +220,7 @@ def mention_of(one: Waiting, article: Article | None, *, page_error: str = "") -
         published_at=entry.published_at or page.published_at,
         seen_at=one.seen_at,
         page_error=page_error,
+        links=page.links,
     )
 
 
