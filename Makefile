@@ -60,6 +60,9 @@ fit: setup ## fit tgecrawler/config/weights.tsv anew on labelled records, and cr
 docs: setup ## write the generated pages anew: docs/options.md, deploy/env.example
 	@$(BIN)/python -m tgecrawler.manual
 
+bench: setup ## the benchmarks: a table, and JSON under var/bench/
+	@$(BIN)/python tests/bench/run.py
+
 lock: setup ## pin everything below requirements.txt, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --no-annotate \

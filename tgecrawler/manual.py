@@ -26,6 +26,11 @@ COMMANDS = (
         "scrapy evaluate FILE.jsonl",
         "precision, recall and F1 against a labelled file (`--json --errors`)",
     ),
+    (
+        "scrapy backtest ARCHIVE",
+        "alerts that new rules would gain and lose; also on a labelled file "
+        "(`--lexicon --weights --watchlist --fail-on-change --json`)",
+    ),
     ("scrapy report", "the last runs (`--json`)"),
     ("scrapy sources list", "what is crawled, and how it fares (`--json`)"),
     ("scrapy db", "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check`"),

@@ -7,7 +7,7 @@ Solana", "Solana-based"; "listed on Binance", "Coinbase to list".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tgecrawler.domain.matching import Span, phrase_key, word_set
@@ -74,6 +74,12 @@ class Places:
     chains: frozenset[str]
     venues: frozenset[str]
     everyday: frozenset[str] = frozenset()
+    firsts: frozenset[str] = field(init=False, repr=False)
+    """Words that names begin with; most words of a text begin none."""
+
+    def __post_init__(self) -> None:
+        firsts = frozenset(name.partition(" ")[0] for name in self.chains | self.venues)
+        object.__setattr__(self, "firsts", firsts)
 
     @classmethod
     def of(cls, names: Mapping[str, Sequence[str]]) -> Places:
@@ -104,7 +110,7 @@ def find_chain(
     core = _core(phrase_key(project))
     spans = [
         span
-        for span in _find_names(found.words, places.chains, places.everyday)
+        for span in _find_names(found.words, places.chains, places)
         if not core or _core(found.words.folded[span.start : span.end]) != core
     ]
     return _nearest(found.words, spans, events, _chain_cost)
@@ -112,7 +118,7 @@ def find_chain(
 
 def find_exchange(found: Found, events: Sequence[Span], places: Places) -> Place | None:
     """Return the exchange or launchpad that lists, sells or distributes, None for none."""
-    spans = _find_names(found.words, places.venues, places.everyday)
+    spans = _find_names(found.words, places.venues, places)
     return _nearest(found.words, spans, events, _venue_cost)
 
 
@@ -133,12 +139,16 @@ def _nearest(
     return Place(words.phrase(span), *words.place(span))
 
 
-def _find_names(words: Words, names: frozenset[str], everyday: frozenset[str]) -> Iterator[Span]:
+def _find_names(words: Words, names: frozenset[str], places: Places) -> Iterator[Span]:
     """Yield where names of a set stand, the longest at each place."""
-    at = 0
-    while at < min(len(words), MAX_WORDS):
+    at, last = 0, min(len(words), MAX_WORDS)
+    while at < last:
+        if words.folded[at] not in places.firsts and words.before(at) != "@":
+            at += 1
+            continue
         end = _longest(words, at, names)
-        if end and (words.written(at)[0].isupper() or _name(words, Span(at, end)) not in everyday):
+        is_written = end and words.written(at)[0].isupper()
+        if is_written or (end and _name(words, Span(at, end)) not in places.everyday):
             yield Span(at, end)
         at = max(end, at + 1)
 

@@ -145,6 +145,15 @@ class Found:
         return self.sets[name].get(at, 0) if name in self.sets else 0
 
 
+class _Phrase(NamedTuple):
+    """A phrase of a rule, and what a text must hold for it beside the first place."""
+
+    rule: str
+    elements: tuple[Element, ...]
+    one_of: frozenset[str]
+    set_name: str
+
+
 class Vocabulary:
     """Rules, sets and names, compiled once; ``find`` may be called from any thread.
 
@@ -162,21 +171,26 @@ class Vocabulary:
     ) -> None:
         self._sets = _index((name, entry) for name, entries in sets.items() for entry in entries)
         self._names = _index((name, entry) for name, entries in names.items() for entry in entries)
-        self._rules: dict[str, list[tuple[str, tuple[Element, ...]]]] = defaultdict(list)
+        self._rules: dict[str, list[_Phrase]] = defaultdict(list)
         heads = {
             name: {phrase_key(entry)[0] for entry in entries} for name, entries in sets.items()
         }
         for rule, phrases in rules.items():
             for elements in map(parse_phrase, phrases):
+                phrase = _Phrase(rule, elements, *_needs(elements))
                 for word in elements[0].words or heads[elements[0].set_name]:
-                    self._rules[word].append((rule, elements))
+                    self._rules[word].append(phrase)
+
+        self._firsts = {*self._sets, *self._names, *self._rules}
 
     def find(self, text: str, max_chars: int = MAX_CHARS) -> Found:
         """Return every rule, set and name that stands in the text."""
         words = split_words(text, max_chars)
         found = Found(words)
-        later: list[tuple[int, list[tuple[str, tuple[Element, ...]]]]] = []
+        later: list[tuple[int, list[_Phrase]]] = []
         for at, word in enumerate(words.folded):
+            if word not in self._firsts:
+                continue
             for name, rest in self._sets.get(word, ()):
                 if end := _follows(words, at, rest):
                     entries = found.sets[name]
@@ -186,13 +200,25 @@ class Vocabulary:
                     found.names[name].append(Span(at, end))
             if phrases := self._rules.get(word):
                 later.append((at, phrases))
+        present = set(words.folded)
         for at, phrases in later:
-            for rule, elements in phrases:
+            for rule, elements, one_of, set_name in phrases:
+                if one_of and one_of.isdisjoint(present):
+                    continue
+                if set_name and set_name not in found.sets:
+                    continue
                 if len(found.rules.get(rule, ())) >= MAX_MATCHES:
                     continue
                 if end := _match(found, elements, 0, at, at):
                     found.rules[rule].append(Span(at, end))
         return found
+
+
+def _needs(elements: Sequence[Element]) -> tuple[frozenset[str], str]:
+    """Return the fewest words of which a match needs one, and a set of which it needs an entry."""
+    words = [element.words for element in elements[1:] if element.words]
+    sets = [element.set_name for element in elements[1:] if element.set_name]
+    return min(words, key=len, default=frozenset()), next(iter(sets), "")
 
 
 def _index(entries: Iterable[tuple[str, str]]) -> dict[str, list[tuple[str, tuple[str, ...]]]]:

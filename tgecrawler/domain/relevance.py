@@ -12,27 +12,26 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 from tgecrawler.domain.candidates import Names
 from tgecrawler.domain.cues import find_cues
 from tgecrawler.domain.details import Surroundings, find_details
 from tgecrawler.domain.entities import Places
-from tgecrawler.domain.matching import Span
 from tgecrawler.domain.naming import Describer, Named, best_candidate
 from tgecrawler.domain.reading import Part, Reader, Reading
 from tgecrawler.domain.shapes import Shaper, is_shouting
 from tgecrawler.domain.subjects import CompanyFinder, CompanyMatch, bears_symbol, words_between
 from tgecrawler.domain.weights import BIAS, Weights, best_class
-from tgecrawler.items import Assessment, Kind, Medium, Reason, Status
+from tgecrawler.items import Assessment, Kind, Medium, Reason, Status, TextField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tgecrawler.domain.cues import Cue
     from tgecrawler.domain.lexicon import Lexicon, Signal
-    from tgecrawler.domain.matching import Found
+    from tgecrawler.domain.matching import Found, Span
     from tgecrawler.domain.watchlist import Watchlist
 
 CODE_VERSION = "2"
@@ -85,7 +84,7 @@ class Assessor:
         self._places = Places.of(sets)
         self._finder = CompanyFinder(watchlist, lexicon)
         self._reader = Reader(lexicon, self._finder.names())
-        self._by_hand = {rule.name: rule for rule in lexicon.rules if rule.weight}
+        self._relevance = _with_hand_weights(self.weights.relevance, lexicon)
         self.rules_version = rules_version(
             watchlist, lexicon, self.weights, min_score=min_score, discovery=discovery
         )
@@ -170,6 +169,8 @@ class Assessor:
 
     def _subjects(self, reading: Reading) -> list[Subject]:
         """Return the companies that the record is about, the headline's first."""
+        if not any(self._finder.may_stand_in(part.found) for part in reading.parts):
+            return []
         head = reading.parts[0]
         signs = self._signs_of_crypto(reading)
         spoken_of = bool(signs or reading.of("event") or reading.of("context"))
@@ -183,7 +184,7 @@ class Assessor:
 
     def _namesake(self, reading: Reading) -> str:
         """Return an everyday word that is a company's name too, in a record without crypto."""
-        if self._signs_of_crypto(reading):
+        if not any(part.found.names for part in reading.parts) or self._signs_of_crypto(reading):
             return ""
         parts = ((part.found, self._finder.namesakes(part.found)) for part in reading.parts)
         return next((found.words.phrase(spans[0]) for found, spans in parts if spans), "")
@@ -195,9 +196,9 @@ class Assessor:
 
     def log_odds(self, reading: Reading) -> float:
         """Return what the cues of a record sum to, without its watchlist."""
-        return sum(
-            reason.weight for reason in self._reasons(reading, find_cues(reading, self.shaper))
-        )
+        weights = self._relevance
+        cues = find_cues(reading, self.shaper)
+        return weights.get(BIAS, 0.0) + sum(weights.get(cue.name, 0.0) for cue in cues)
 
     def _named(self, reading: Reading, subjects: Sequence[Subject]) -> tuple[str, str]:
         """Return the project and the token that a record is about, "" for unknown."""
@@ -210,22 +211,11 @@ class Assessor:
         return _project_name(project) or symbol, symbol
 
     def _reasons(self, reading: Reading, cues: Sequence[Cue]) -> Iterator[Reason]:
-        fitted = self.weights.relevance
         head = reading.parts[0]
-        yield Reason(
-            rule="prior", weight=fitted.get(BIAS, 0.0) + self.lexicon.prior, field=head.field
-        )
+        yield Reason(rule="prior", weight=self._relevance.get(BIAS, 0.0), field=head.field)
         for cue in cues:
-            weight = fitted.get(cue.name, 0.0) + self._added(cue)
-            if weight:
+            if weight := self._relevance.get(cue.name):
                 yield _reason(cue.name, weight, cue.part or head, cue.span)
-
-    def _added(self, cue: Cue) -> float:
-        """Return what the lexicon adds by hand to a rule's weight."""
-        rule = self._by_hand.get(cue.name.partition("@")[0])
-        if rule is None or cue.part is None or "@" not in cue.name:
-            return 0.0
-        return rule.weight * rule.fields.of(cue.part.role)
 
     def _signals(self, reading: Reading, subjects: Sequence[Subject]) -> Iterator[Reason]:
         """Yield what is told by hand: the watchlist has no labels to fit its weight on."""
@@ -312,6 +302,18 @@ def logistic(log_odds: float) -> float:
     return odds / (1.0 + odds)
 
 
+def _with_hand_weights(fitted: Mapping[str, float], lexicon: Lexicon) -> dict[str, float]:
+    """Return the fitted weights with what the lexicon adds to them."""
+    weights = dict(fitted)
+    weights[BIAS] = weights.get(BIAS, 0.0) + lexicon.prior
+    for rule in lexicon.rules:
+        for role in get_args(TextField):
+            if added := rule.weight * rule.fields.of(role):
+                cue = f"{rule.name}@{role}"
+                weights[cue] = weights.get(cue, 0.0) + added
+    return weights
+
+
 def _is_plain(match: CompanyMatch, part: Part) -> bool:
     """Return whether a company is meant beyond doubt: by its handle, or with its ticker."""
     return match.how == "handle" or bears_symbol(part.found, match.company)
@@ -352,7 +354,8 @@ def _reason(rule: str, weight: float, part: Part, span: Span | None) -> Reason:
     words = part.found.words
     if span is None or span.start >= len(words):
         return Reason(rule=rule, weight=weight, field=part.field)
-    start, end = words.place(Span(span.start, max(min(span.end, len(words)), span.start + 1)))
+    start = words.starts[span.start]
+    end = words.ends[max(min(span.end, len(words)), span.start + 1) - 1]
     return Reason(
         rule=rule, weight=weight, field=part.field, start=start, end=end, text=words.text[start:end]
     )

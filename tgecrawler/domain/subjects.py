@@ -58,6 +58,14 @@ class CompanyFinder:
         excluded = {f"not:{at}": tuple(c.exclusions) for at, c in enumerate(self._companies)}
         return names | excluded
 
+    def may_stand_in(self, found: Found) -> bool:
+        """Return whether a field holds a name, a handle or a ticker of any company."""
+        if found.names:
+            return True
+        return any(
+            word in self._symbols or word in self._handles for word in set(found.words.folded)
+        )
+
     def find(self, found: Found, trade: Sequence[Span], signs: int) -> list[CompanyMatch]:
         """Return the companies of a field.
 
