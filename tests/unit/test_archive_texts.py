@@ -103,7 +103,9 @@ def test_links_of_a_page_are_told(tell: Tell) -> None:
 
 
 def test_an_entry_without_a_page_is_told_in_the_feeds_own_words(tell: Tell) -> None:
-    (text,) = tell(feed(item("/gone")), response("https://desk.example/gone", "no", status=404))
+    (text,) = tell(
+        feed(item("/gone")), page("https://desk.example/gone", "Sorry", "No.", status=404)
+    )
     assert text == Text(
         title="Told",
         summary="In short.",
@@ -136,6 +138,13 @@ def test_a_page_is_found_behind_redirects(tell: Tell) -> None:
     )
     assert text.text.startswith("At last.")
     assert text.title == "Told"
+
+
+def test_a_page_that_only_mentions_another_place_is_the_page(tell: Tell) -> None:
+    story = page("https://desk.example/a", "A", "Whole.")
+    elsewhere = response(story.url, story.body, *story.headers, ("Location", "/b"))
+    (text,) = tell(feed(item("/a")), elsewhere)
+    assert text.text.startswith("Whole.")
 
 
 def test_a_loop_of_redirects_ends(tell: Tell) -> None:
@@ -179,6 +188,27 @@ def test_a_copy_that_names_an_entrys_page_as_its_original_is_not_told_again(tell
     assert len(tell(feed(item("/a")), page("https://desk.example/a", "A", "Whole."), copy)) == 1
 
 
+def test_the_original_that_an_entrys_page_names_is_not_told_again(tell: Tell) -> None:
+    link = '<link rel="canonical" href="https://desk.example/story">'
+    story = page("https://desk.example/a", "A", "Whole.", link)
+    assert (
+        len(tell(feed(item("/a")), story, page("https://desk.example/story", "A", "Whole."))) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "head", ["", '<meta property="article:published_time" content="2026-10-09">']
+)
+def test_a_text_is_as_old_as_its_page_says_else_as_its_capture(tell: Tell, head: str) -> None:
+    expected = datetime(2026, 10, 9, tzinfo=UTC) if head else NOW + timedelta(hours=3)
+    told = tell(
+        feed(item("/a"), hour=3),
+        page("https://desk.example/a", "A", "Whole.", head, hour=1),
+        page("https://desk.example/alone", "Alone", "Whole.", head, hour=3),
+    )
+    assert [text.published_at for text in told] == [expected, expected]
+
+
 def test_pages_of_one_address_are_told_once(tell: Tell) -> None:
     link = '<link rel="canonical" href="https://desk.example/a">'
     told = tell(*(page(f"https://desk.example/{n}", "A", "Whole.", link) for n in "abc"))
@@ -191,12 +221,16 @@ def test_of_a_page_the_newest_capture_counts(tell: Tell) -> None:
 
 
 def test_every_capture_of_a_feed_counts_and_an_entry_once(tmp_path: Path) -> None:
-    write(tmp_path / "1.warc.gz", feed(item("/a", "First"), item("/b", "B")))
-    write(tmp_path / "2.warc.gz", feed(item("/c", "C"), item("/a", "Again"), hour=5))
-    (tmp_path / "notes.txt").write_text("no archive")
-    told = list(read_texts(tmp_path, WarcIndex.open(tmp_path)))
-    assert [text.title for text in told] == ["First", "B", "C"]
-    assert [text.published_at for text in told] == [NOW, NOW, NOW + timedelta(hours=5)]
+    for hour in (5, 3, 1, 4, 2):
+        told = feed(item("/a", f"At {hour}"), item(f"/{hour}", f"New at {hour}"), hour=hour)
+        write(tmp_path / f"{hour}.warc.gz", told)
+    write(tmp_path / "0.warc.gz.bak", feed(item("/a", "At 0")))
+    (tmp_path / "6.warc.gz").symlink_to("gone")
+    index = WarcIndex.open(tmp_path)
+    assert index.warnings == ("6.warc.gz cannot be read: No such file or directory",)
+    told = list(read_texts(tmp_path, index))
+    assert [text.title for text in told] == ["At 1", *(f"New at {hour}" for hour in range(1, 6))]
+    assert told[0].published_at == NOW + timedelta(hours=1)
 
 
 def test_two_feeds_may_tell_one_page(tell: Tell) -> None:
@@ -221,12 +255,14 @@ def test_a_page_that_is_no_article_may_be_left_out(tell: Tell) -> None:
 
 def test_what_is_neither_feed_nor_page_is_passed_over(tell: Tell) -> None:
     sitemap = "<urlset><url><loc>https://desk.example/a</loc></url></urlset>"
+    prose = "<doc>" + "<p>A paragraph of some length, as pages have.</p>" * 9 + "</doc>"
     story = page("https://desk.example/lost", "Lost", "Whole.").body
     told = tell(
         response(
             "https://desk.example/robots.txt", "User-agent: *", ("Content-Type", "text/plain")
         ),
         response("https://desk.example/sitemap.xml", sitemap, ("Content-Type", "application/xml")),
+        response("https://desk.example/notes.xml", prose, ("Content-Type", "application/xml")),
         response("https://desk.example/data", '{"a": 1}', ("Content-Type", "application/json")),
         response("https://desk.example/lost", story, HTML, status=404),
         response("https://desk.example/late", feed(item("/a")).body, XML, status=503),
