@@ -57,8 +57,9 @@ fit: setup ## fit tgecrawler/config/weights.tsv anew on labelled records, and cr
 	@$(SCRAPY) fit $(FIT_FILES) $(FIT_WRITTEN) --cross-validate --hold-out $(LABELLED)/stream_window.jsonl \
 		--out tgecrawler/config/weights.tsv
 
-docs: setup ## write the generated pages anew: docs/options.md, deploy/env.example
+docs: demo ## write the generated pages and the picture anew
 	@$(BIN)/python -m tgecrawler.manual
+	@$(SCRAPY) alerts $(DEMO_OPTIONS) --svg docs/demo.svg
 
 bench: setup ## the benchmarks: a table, and JSON under var/bench/
 	@$(BIN)/python tests/bench/run.py

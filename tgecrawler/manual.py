@@ -20,11 +20,16 @@ COMMANDS = (
         "feeds → entries → article pages (`-a only=SLUG,SLUG`, `-a max_age_days=N`)",
     ),
     ("scrapy crawl articles", "sites without a feed; back-fill with `-a since=2026-01-01`"),
-    ("scrapy alerts", "what was found (`--company --kind --since --min-score --json`)"),
+    ("scrapy alerts", "what was found (`--company --kind --since --min-score --json --svg`)"),
     ("scrapy explain URL", "the score with every reason; also a file, or `-` with `--title`"),
     (
         "scrapy evaluate FILE.jsonl",
         "precision, recall and F1 against a labelled file (`--json --errors`)",
+    ),
+    (
+        "scrapy fit FILE.jsonl ...",
+        "the weights anew (`--out --written`), and what they are worth "
+        "(`--cross-validate --hold-out --curve --json`)",
     ),
     (
         "scrapy backtest ARCHIVE",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tgecrawler.cli import TgeCommand, json_flag, moment, one_of, open_database
+from tgecrawler.errors import ArgumentError
 from tgecrawler.items import KINDS
 from tgecrawler.storage.queries import AlertRow, company_names, recent_alerts
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 
 TABLE_COLUMNS = 120  # below, titles would be cut into slivers
+PICTURE_COLUMNS = 150
+_FONT_ELSEWHERE = re.compile(r"@font-face \{[^}]*\}\s*")
 
 
 class Command(TgeCommand):
@@ -43,6 +49,7 @@ class Command(TgeCommand):
         )
         parser.add_argument("--min-score", metavar="S", type=float, help="only from this score on")
         parser.add_argument("--limit", metavar="N", type=int, default=50, help="at most (50)")
+        parser.add_argument("--svg", metavar="FILE", help="draw the table into a picture")
         json_flag(parser)
 
     def act(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -58,6 +65,8 @@ class Command(TgeCommand):
         if opts.json:
             shown = orjson.dumps([alert.as_json() for alert in alerts], option=orjson.OPT_INDENT_2)
             sys.stdout.write(shown.decode() + "\n")
+        elif opts.svg:
+            draw_alerts(alerts, Path(opts.svg))
         else:
             print_alerts(alerts)
 
@@ -87,6 +96,21 @@ def print_alerts(alerts: Sequence[AlertRow], console: Console | None = None) -> 
         # Text, not str: rich would take brackets in a title for its own markup
         table.add_row(*map(Text, _cells(alert)))
     console.print(table)
+
+
+def draw_alerts(alerts: Sequence[AlertRow], path: Path) -> None:
+    """Write the table as an SVG picture that fetches nothing from elsewhere.
+
+    Raises:
+        ArgumentError: nothing can be written there.
+    """
+    console = Console(file=io.StringIO(), record=True, width=PICTURE_COLUMNS, force_terminal=True)
+    print_alerts(alerts, console)
+    picture = console.export_svg(title="scrapy alerts", unique_id="alerts")
+    try:
+        path.write_text(_FONT_ELSEWHERE.sub("", picture), encoding="utf-8")
+    except OSError as error:
+        raise ArgumentError(f"--svg: cannot write {path}: {error.strerror}") from None
 
 
 def _cells(alert: AlertRow) -> tuple[str, ...]:

@@ -75,7 +75,12 @@ class Command(TgeCommand):
         written = [record for name in opts.written for record in read_labelled(Path(name))]
         if opts.hold_out and opts.hold_out not in files:
             raise ArgumentError(f"--hold-out names one of the files, such as {args[0]}")
-        figures = Fitter(self, files, written).run(opts)
+        from threadpoolctl import threadpool_limits
+
+        # a thread each for such small vectors spins more than it computes, and on a busy
+        # machine takes minutes for seconds
+        with threadpool_limits(limits=1):
+            figures = Fitter(self, files, written).run(opts)
         if opts.json:
             sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
         else:

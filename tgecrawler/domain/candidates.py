@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Sort = Literal["cashtag", "bracketed", "capitals", "name", "handle", "hashtag", "word"]
 
 TITLE_WORDS = 60  # of a headline, in which names are looked for
-BODY_WORDS = 45  # of each field behind it
+BODY_WORDS = 70  # of each field behind it
 MOST_CANDIDATES = 40  # of one field
 MAX_NAME_WORDS = 4
 LONGEST_SYMBOL = 12
@@ -103,9 +103,9 @@ def _at(words: Words, at: int, end: int, names: Names, shouting: bool) -> tuple[
     if _is_bracketed(words, at):
         return "bracketed", at + 1
     if _is_name_word(words, at, names, shouting):
-        after = _name_end(words, at, end, names, shouting)
         if before in _SIGN_SORTS:
-            return _SIGN_SORTS[before], after
+            return _SIGN_SORTS[before], at + 1
+        after = _name_end(words, at, end, names, shouting)
         capitals = after == at + 1 and written.isupper() and len(written) > 1
         return ("capitals" if capitals else "name"), after
     if not shouting and _has_tail(words, at, end, names):
@@ -129,7 +129,7 @@ def _is_name_word(words: Words, at: int, names: Names, shouting: bool) -> bool:
     if words.before(at) == "$" or folded in names.not_names:
         return False
     if words.before(at) in _SIGN_SORTS:
-        return True
+        return any(map(str.isalpha, written))
     if not any(map(str.isupper, written)) or _AMOUNT.fullmatch(written):
         return False
     if written.isupper():

@@ -90,7 +90,8 @@ def _body(parts: Sequence[Part], shaper: Shaper) -> list[tuple[Part, Shape]]:
     placed: list[tuple[Part, Shape]] = []
     for part in parts:
         placed += [(part, shape) for shape in shaper.shape(part.found, BODY_WORDS)]
-        placed.append((part, Shape(BREAK, Span(BODY_WORDS, BODY_WORDS))))
+        end = len(part.found.words)
+        placed.append((part, Shape(BREAK, Span(end, end))))
     return placed[:BODY_SHAPES]
 
 

@@ -84,10 +84,12 @@ class Describer:
             *self._relations(one),
             *self._membership(one),
         ]
-        bent = ("sort=", "exchange", "before=", "event=")
+        bent = ("sort=", "exchange", "before=", "event=", "no_symbols", "established", "common")
         sorted_by = ("before=", "after=", "verb_follows", "token_word_follows", "host")
         more = [f"{cue}&{self._lead}" for cue in cues if cue.startswith(bent)]
         more += [f"{cue}&{one.sort}" for cue in cues if cue.startswith(sorted_by)]
+        if not self._symbols:
+            more += [f"{cue}&no_symbols" for cue in cues if cue.startswith((*sorted_by, "event="))]
         if "established" in cues or "exchange" in cues:
             what = "established" if "established" in cues else "exchange"
             joined = (*sorted_by, "candidate_", "first", "possessive", "hyphen_", "position=")
@@ -129,7 +131,8 @@ class Describer:
         start, end = one.span
         before = self._neighbour(words.folded[start - 1] if start else "^", start, one)
         after = words.folded[end] if end < len(words) and not words.first[end] else "$"
-        second = words.folded[end + 1] if end + 1 < len(words) else ""
+        goes_on = after != "$" and end + 1 < len(words) and not words.first[end + 1]
+        second = words.folded[end + 1] if goes_on else ""
         yield f"before={before}"
         yield f"after={self._neighbour(after, end, one)}"
         if after in _TOKEN_WORDS or second in _TOKEN_WORDS:
@@ -137,7 +140,7 @@ class Describer:
         if after in _VERBS or second in _VERBS:
             yield "verb_follows"
         gap = words.text[words.ends[end - 1] : words.starts[end]] if end < len(words) else ""
-        if gap.startswith(("'s", "’s")):
+        if gap.casefold().startswith(("'s", "’s")):
             yield "possessive"
         if gap.startswith(" (") and end < len(words):
             yield "bracket_follows"
@@ -187,16 +190,14 @@ class Describer:
             yield "candidate_before"
 
     def _membership(self, one: Candidate) -> Iterator[str]:
-        words = one.part.found.words
-        first = words.folded[one.span.start]
-        whole = " ".join(words.folded[one.span.start : one.span.end])
         names = self.names
-        if whole in names.exchanges or first in names.exchanges:
+        first = one.part.found.words.folded[one.span.start]
+        if _is_in(one, names.exchanges):
             yield "exchange"
             yield f"exchange:{self._side(one)}{'first' if one.span.start == 0 else ''}"
-        if whole in names.organisations or first in names.organisations:
+        if _is_in(one, names.organisations):
             yield "organisation"
-        if whole in names.established or first in names.established:
+        if _is_in(one, names.established):
             yield "established"
             yield f"established:{one.sort}"
             if len(self._named | self._symbols) <= 1:
@@ -208,17 +209,21 @@ class Describer:
             yield "not_ticker"
 
     def _is_known(self, one: Candidate) -> bool:
-        first = one.part.found.words.folded[one.span.start]
         names = self.names
-        return (
-            first in names.established or first in names.exchanges or first in names.organisations
-        )
+        known = (names.established, names.exchanges, names.organisations)
+        return any(_is_in(one, entries) for entries in known)
 
     def _index(self, one: Candidate) -> int:
         return next(at for at, part in enumerate(self.reading.parts) if part is one.part)
 
     def _side(self, one: Candidate) -> str:
         return "title" if one.part is self.reading.parts[0] else "body"
+
+
+def _is_in(one: Candidate, names: frozenset[str]) -> bool:
+    """Return whether a candidate, or its first word, is one of some folded names."""
+    folded = one.part.found.words.folded[one.span.start : one.span.end]
+    return folded[0] in names or " ".join(folded) in names
 
 
 def best_candidate(

@@ -54,7 +54,12 @@ class Settings:
 
 
 def fit_weights(examples: Sequence[Example], settings: Settings) -> Weights:
-    """Return weights fitted on examples; the same ones for the same examples."""
+    """Return weights fitted on examples; the same ones for the same examples.
+
+    Raises:
+        ValueError: not both labels are there.
+    """
+    examples = [example for example in examples if _importance(example, settings) > 0]
     positives = [example for example in examples if example.record.tge]
     return Weights(
         relevance=_fit_relevance(examples, settings),
@@ -89,23 +94,37 @@ def _threshold(
     half way between the best one for F1 over all of them and over those whose
     label is sure; the slope is Platt's (1999).
     """
-    folds = np.array(
-        split_groups([e.group for e in examples], settings.inner_folds, settings.seed + 1)
+    scores = _out_of_fold(
+        [e.group for e in examples], matrix, labels, weights, _regression(settings), settings
     )
-    scores = np.zeros(len(examples))
-    for fold in range(settings.inner_folds):
-        inside = folds != fold
-        model = _regression(settings).fit(
-            matrix[inside], labels[inside], sample_weight=weights[inside]
-        )
-        scores[~inside] = model.decision_function(matrix[~inside])
     found = np.array([not example.written for example in examples])
     sure = found & np.array([example.record.sure for example in examples])
-    threshold = (
-        best_threshold(labels[found], scores[found]) + best_threshold(labels[sure], scores[sure])
-    ) / 2
+    kept = [some for some in (found, sure) if labels[some].any() and not labels[some].all()]
+    kept = kept or [np.ones(len(examples), dtype=bool)]
+    threshold = sum(best_threshold(labels[some], scores[some]) for some in kept) / len(kept)
+    found = kept[0]
     platt = LogisticRegression(C=1e6).fit(scores[found].reshape(-1, 1), labels[found])
     return threshold, float(platt.coef_[0][0])
+
+
+def _out_of_fold(
+    groups: Sequence[int],
+    matrix: Matrix,
+    labels: Vector,
+    weights: Vector,
+    model: LogisticRegression,
+    settings: Settings,
+) -> Vector:
+    """Return what models that never saw a row's group make of it; 0 where none can be fitted."""
+    folds = np.array(split_groups(groups, settings.inner_folds, settings.seed + 1))
+    scores = np.zeros(len(labels))
+    for fold in range(settings.inner_folds):
+        inside = folds != fold
+        if inside.all() or len(set(labels[inside])) < 2:
+            continue
+        model.fit(matrix[inside], labels[inside], sample_weight=weights[inside])
+        scores[~inside] = model.decision_function(matrix[~inside])
+    return scores
 
 
 def best_threshold(labels: Vector, scores: Vector) -> float:
@@ -187,7 +206,7 @@ def _fit_classes(
     rows = [[columns[cue] for cue in row if cue in columns] for row in cues]
     answers = [getattr(example.record, label) for example in known]
     weights = [_importance(example, settings) for example in known]
-    if len(set(answers)) < 2:
+    if len(set(answers)) < 2 or not columns:
         return {}
     model = _regression(settings, C=3.0, class_weight=None).fit(
         _binary(rows, scales), answers, sample_weight=weights
@@ -244,7 +263,7 @@ def _is_named(example: Example, text: str, label: str) -> bool:
 
 
 def _name_regression(settings: Settings) -> LogisticRegression:
-    return _regression(settings, C=0.2, class_weight=None)
+    return _regression(settings, C=0.1, class_weight=None)
 
 
 def _name_threshold(
@@ -261,15 +280,14 @@ def _name_threshold(
     Out of fold: of all thresholds the one with the most right answers, an empty
     answer being right where the label is empty.
     """
-    folds = split_groups([e.group for e in known], settings.inner_folds, settings.seed + 1)
-    fold_of = np.array([folds[owner] for owner in owners])
-    scores = np.zeros(len(owners))
-    for fold in range(settings.inner_folds):
-        inside = fold_of != fold
-        model = _name_regression(settings).fit(
-            matrix[inside], answers[inside], sample_weight=weights[inside]
-        )
-        scores[~inside] = model.decision_function(matrix[~inside])
+    scores = _out_of_fold(
+        [known[owner].group for owner in owners],
+        matrix,
+        answers,
+        weights,
+        _name_regression(settings),
+        settings,
+    )
     best: dict[int, int] = {}
     for at, owner in enumerate(owners):
         if owner not in best or scores[at] > scores[best[owner]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from htmldate import find_date
-from lxml.etree import LxmlError
+from lxml.etree import LxmlError, XPath
 from trafilatura import bare_extraction
 from trafilatura.utils import load_html
 
@@ -33,6 +33,7 @@ MOST_ELEMENTS = 50_000
 MOST_LINKS = 1_000
 MOST_LINK_TEXTS = 20
 LONGEST_LINK_TEXT = 200
+_READABLE = XPath(".//text()[not(ancestor::script or ancestor::style)]")
 
 # They log what we raise, at ERROR and without saying where.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -101,10 +102,13 @@ def _refuse_bomb(tree: HtmlElement) -> None:
 
 def _links(tree: HtmlElement, url: str) -> Iterator[tuple[str, str]]:
     """Yield the addresses of a page with their words, the first ones."""
+    declared = next(tree.iter("base"), None)
+    base = resolve_url(declared.get("href") or "", url) if declared is not None else ""
     for anchor in islice(tree.iter("a"), MOST_LINKS):
-        address = resolve_url(anchor.get("href") or "", url)
+        address = resolve_url(anchor.get("href") or "", base or url)
         if address:
-            words = "".join(islice(anchor.itertext(), MOST_LINK_TEXTS))
+            readable = cast("list[str]", _READABLE(anchor))
+            words = "".join(readable[:MOST_LINK_TEXTS])
             yield address, clean_text(words, limit=LONGEST_LINK_TEXT)
 
 
