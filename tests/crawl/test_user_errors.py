@@ -154,3 +154,27 @@ def test_wrong_arguments(project: Project, args: tuple[str, ...], expected: str)
 def test_a_labelled_file_with_a_broken_line(project: Project, tmp_path: Path) -> None:
     path = project.write("labelled.jsonl", '{"id": "1"}\n')
     assert said(project, "evaluate", str(path)).startswith(f"{path}:1: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        ((), "fit takes files of labelled records (JSON lines)"),
+        (("tests/gate/own.jsonl",), "fit has nothing to do; give --out FILE or --cross-validate"),
+        (
+            ("tests/gate/own.jsonl", "--hold-out", "other.jsonl"),
+            "--hold-out names one of the files, such as tests/gate/own.jsonl",
+        ),
+        (
+            ("tests/gate/own.jsonl", "--out", "no/such/folder/w.tsv"),
+            "--out: cannot write no/such/folder/w.tsv: No such file or directory",
+        ),
+    ],
+)
+def test_fit_says_what_it_needs(project: Project, args: tuple[str, ...], line: str) -> None:
+    assert said(project, "fit", *args) == line
+
+
+def test_broken_weights(project: Project) -> None:
+    project.settings["TGE_WEIGHTS"] = str(project.write("w.tsv", "relevance\tcue\tmuch\n"))
+    assert said(project, "explain", "--title", "x").endswith("w.tsv:1: 'much' is no number")

@@ -170,6 +170,31 @@ def test_hostile_texts_are_bounded(text: str) -> None:
     assert len(assessment.project) < 200
 
 
+HOSTILE_NAMES = Watchlist.model_validate(
+    {"version": 1, "companies": [{"name": "(a+)+$", "aliases": ["(x*)*y", "a" * 200, ".*"]}]}
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 5_000 + "!",
+        "\u202eZyntho airdrop\u202c " * 20_000,
+        "Zyn\u200btho air\u200bdrop " * 20_000,
+        "(" * 200_000,
+        "Oct. 14, 10:00 UTC " * 50_000,
+        "https://claim.zyntho.example/ " * 30_000,
+        "1," * 400_000,
+    ],
+)
+def test_a_name_is_no_pattern_and_no_text_is_endless(text: str) -> None:
+    assessor = Assessor(HOSTILE_NAMES, LEXICON, WEIGHTS, min_score=0.0)
+    links = [(f"https://x{at}.example/claim", "claim") for at in range(1_000)]
+    assessment = assessor.assess(text, text, text, url="https://news.example/", links=links)
+    assert len(assessment.reasons) < MOST_CUES
+    assert assessment.companies in ((), ("(a+)+$",))
+
+
 def test_without_discovery_only_the_watchlist_counts() -> None:
     strict = Assessor(WATCHLIST, LEXICON, WEIGHTS, min_score=0.5, discovery=False)
     outsider = strict.assess("Zyntho announces airdrop for early users")

@@ -125,9 +125,6 @@ def test_amounts(text: str, expected: str) -> None:
     assert shaped(text) == expected
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="shapes._touches takes a space for a separator inside a number"
-)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -225,10 +225,6 @@ def test_a_file_of_windows(tmp_path: Path) -> None:
     assert load_weights(str(path)) == parse_weights(LINES)
 
 
-@pytest.mark.xfail(
-    raises=ConfigError,
-    reason="load_weights cuts lines where str.splitlines does, an editor does not",
-)
 @pytest.mark.parametrize("break_", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
 def test_a_line_ends_where_an_editor_ends_it(tmp_path: Path, break_: str) -> None:
     path = tmp_path / "weights.tsv"

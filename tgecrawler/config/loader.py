@@ -97,7 +97,7 @@ def load_weights(path: str = "") -> Weights:
     """Return the fitted weights at `path`, or the bundled ones; see `load_model`."""
     file = path or "weights.tsv"
     try:
-        return parse_weights(_read(path, "weights.tsv").splitlines())
+        return parse_weights(_read(path, "weights.tsv").split("\n"))
     except ValueError as error:
         message, line = error.args
         raise ConfigError(_one_line(message), file=file, line=line) from None

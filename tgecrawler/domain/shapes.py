@@ -24,6 +24,7 @@ SHOUTING_WORDS = 15  # the first ones tell whether a text is all capitals
 # In this order: the first set that has an entry at a word names it.
 _SETS = {"exchanges": "<exchange>", "organisations": "<organisation>", "established": "<old>"}
 _MARKS = frozenset("?!:")
+_SEPARATORS = frozenset({",", ".", "'", "’", ":", "/"})
 _MULTIPLE = re.compile(r"\d+x")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
@@ -130,4 +131,5 @@ def _amount(words: Words, at: int) -> tuple[str, int]:
 
 
 def _touches(words: Words, at: int) -> bool:
-    return words.starts[at] - words.ends[at - 1] <= 1 and not words.first[at]
+    """Return whether a mark inside a number is all that stands before a word."""
+    return words.text[words.ends[at - 1] : words.starts[at]] in _SEPARATORS
