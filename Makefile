@@ -28,6 +28,7 @@ demo: setup ## crawl the bundled archive, without network, and show what it foun
 	@$(SCRAPY) crawl rss $(DEMO_OPTIONS) -s TGE_STATS_JSON=$(DEMO)/rss.json
 	@$(SCRAPY) crawl articles $(DEMO_OPTIONS) -s TGE_STATS_JSON=$(DEMO)/articles.json
 	@$(SCRAPY) alerts $(DEMO_OPTIONS)
+	@$(SCRAPY) events $(DEMO_OPTIONS)
 
 crawl: setup ## one cycle over the live default sources into var/tge.db
 	@$(SCRAPY) crawl rss

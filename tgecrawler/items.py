@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -129,6 +129,22 @@ class Assessment:
     missing: tuple[str, ...] = ()
 
 
+class EventTraits(NamedTuple):
+    """What of a mention tells its event; ``domain.event_traits`` makes it.
+
+    Each is a key, equal for all spellings of the same. ``project`` is "" where
+    none is named, or one that stands for anybody's token (an exchange).
+    ``token`` is the ticker in capitals. ``track`` keeps apart what is never one
+    event: a launch with its airdrop, a sale, a migration, and each exchange's
+    listing. ``season`` counts rounds from 2 on; 0 is the first, or one not told.
+    """
+
+    project: str
+    token: str
+    track: str
+    season: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
     """A text about something, on its way from a spider to the database.
@@ -136,10 +152,12 @@ class Mention:
     The spider fills everything up to ``seen_at``; ``entry_id`` is the ledger's
     handle and the row's key (``domain.fingerprint.mention_key``). The relevance
     pipeline adds ``assessment``; the dedup pipeline adds ``url_key``,
-    ``text_key`` and ``copy_of``, the entry_id of a mention known to be the same
-    story (a hint: the database decides). ``page_error`` says why the article's
-    page could not be read; the mention then stands on the feed's words alone.
-    ``links`` are the page's, and are not stored.
+    ``text_key``, ``fingerprint``, ``near`` (entry_ids of near copies, each with
+    its similarity from 0 to 1) and ``copy_of``, the entry_id of a mention known
+    to be the same story (a hint: the database decides); the event pipeline adds
+    ``traits``. ``page_error`` says why the article's page could not be read; the
+    mention then stands on the feed's words alone. ``links`` are the page's, and
+    are not stored.
     """
 
     entry_id: str
@@ -161,4 +179,7 @@ class Mention:
     assessment: Assessment | None = None
     url_key: str = ""
     text_key: str = ""
-    copy_of: str = field(default="")
+    fingerprint: bytes = b""
+    near: tuple[tuple[str, float], ...] = ()
+    copy_of: str = ""
+    traits: EventTraits | None = None

@@ -107,6 +107,13 @@ OPTIONS: tuple[Option, ...] = (
         "Database: sqlite:///PATH (relative to the working folder) or postgresql://…",
         secret=True,
     ),
+    Option(
+        "TGE_REDIS_URL",
+        "",
+        _text,
+        "Redis that several processes share, redis://…; empty = a single process",
+        secret=True,
+    ),
     Option("TGE_WATCHLIST", "", _text, "Path of a watchlist.yaml; empty = the bundled one"),
     Option("TGE_SOURCES", "", _text, "Path of a sources.yaml; empty = the bundled one"),
     Option("TGE_LEXICON", "", _text, "Path of a lexicon.yaml; empty = the bundled one"),

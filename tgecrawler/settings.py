@@ -24,6 +24,7 @@ ITEM_PIPELINES = {
     "pipelines.freshness.FreshnessPipeline": 100,  # cheap, and needs only the date
     "pipelines.relevance.RelevancePipeline": 200,
     "pipelines.dedup.DedupPipeline": 300,  # only what is relevant is worth a fingerprint
+    "pipelines.event.EventPipeline": 400,
     "pipelines.database.DatabasePipeline": 900,
 }
 DOWNLOADER_MIDDLEWARES: dict[str, int] = {

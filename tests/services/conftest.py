@@ -20,7 +20,7 @@ import pytest
 
 # The cases that hold on both engines live beside the unit tests.
 sys.path.append(str(Path(__file__).parent.parent / "unit"))
-pytest.register_assert_rewrite("storage_cases")
+pytest.register_assert_rewrite("storage_cases", "event_cases")
 
 SERVER_USERS = ("postgres", "nobody")
 START_TIMEOUT_S = 60

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from event_cases import EventCases
 from hypothesis import given
 from hypothesis import strategies as st
 from storage_cases import (
@@ -71,6 +72,10 @@ class TestRecordsOnPostgresql(RecordCases):
 
 class TestQueriesOnPostgresql(QueryCases):
     """See ``QueryCases``."""
+
+
+class TestEventsOnPostgresql(EventCases):
+    """See ``EventCases``."""
 
 
 def test_both_engines_hold_the_same_rows(postgresql_url, tmp_path):

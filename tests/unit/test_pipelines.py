@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,9 +10,10 @@ import pytest
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
-from pipelines.dedup import DedupPipeline
+from pipelines.dedup import COPIES_WITHIN, DedupPipeline
 from pipelines.freshness import FreshnessPipeline
 from pipelines.relevance import RelevancePipeline
+from tgecrawler.dedup.memory import MemoryIndex
 from tgecrawler.domain.freshness import AgeLimit
 from tgecrawler.domain.timing import Durations
 from tgecrawler.drops import EntryDropped
@@ -85,12 +88,18 @@ def test_without_its_page_it_has_failed_and_is_tried_again(stats: StatsCollector
     assert judge(stats, mention(page_error="HTTP 503"), relevant=True).assessment.relevant
 
 
+def dedup(stats: StatsCollector, known: dict[str, str] | None = None) -> Callable[[Any], Any]:
+    index = MemoryIndex(COPIES_WITHIN)
+    pipeline = DedupPipeline({} if known is None else known, index, frozenset(), stats)
+    return lambda item: asyncio.run(pipeline.process_item(item))
+
+
 def test_copies_are_marked_and_go_on(stats: StatsCollector) -> None:
-    pipeline = DedupPipeline({}, stats)
-    first = pipeline.process_item(mention("a", text=LONG_TEXT))
-    same_text = pipeline.process_item(mention("b", text=LONG_TEXT.upper()))
-    same_page = pipeline.process_item(mention("c", url="http://www.desk.example/a?utm_source=x"))
-    other = pipeline.process_item(mention("d", text=LONG_TEXT + " And more."))
+    process = dedup(stats)
+    first = process(mention("a", text=LONG_TEXT))
+    same_text = process(mention("b", text=LONG_TEXT.upper()))
+    same_page = process(mention("c", url="http://www.desk.example/a?utm_source=x"))
+    other = process(mention("d", text=LONG_TEXT + " And more."))
     assert [item.copy_of for item in (first, same_text, same_page, other)] == ["", "a", "a", ""]
     assert first.url_key == same_page.url_key != other.url_key
     assert first.text_key == same_text.text_key != ""
@@ -99,22 +108,22 @@ def test_copies_are_marked_and_go_on(stats: StatsCollector) -> None:
 
 
 def test_a_copy_of_a_copy_names_the_first(stats: StatsCollector) -> None:
-    pipeline = DedupPipeline({}, stats)
-    pipeline.process_item(mention("a", text=LONG_TEXT))
-    pipeline.process_item(mention("b", text=LONG_TEXT))
-    through_the_second = pipeline.process_item(mention("c", url="https://desk.example/b"))
+    process = dedup(stats)
+    process(mention("a", text=LONG_TEXT))
+    process(mention("b", text=LONG_TEXT))
+    through_the_second = process(mention("c", url="https://desk.example/b"))
     assert through_the_second.copy_of == "a"
 
 
 def test_stories_of_earlier_runs_are_known(stats: StatsCollector) -> None:
-    known = DedupPipeline({}, stats).process_item(mention("a", text=LONG_TEXT))
-    pipeline = DedupPipeline({known.text_key: "a"}, stats)
-    assert pipeline.process_item(mention("b", text=LONG_TEXT)).copy_of == "a"
+    known = dedup(stats)(mention("a", text=LONG_TEXT))
+    process = dedup(stats, {known.text_key: "a"})
+    assert process(mention("b", text=LONG_TEXT)).copy_of == "a"
 
 
 def test_other_items_pass(stats: StatsCollector) -> None:
     other = {"a": 1}
-    assert DedupPipeline({}, stats).process_item(other) is other
+    assert dedup(stats)(other) is other
     assert FreshnessPipeline(AgeLimit(1)).process_item(other) is other
     assert judge(stats, other, relevant=False) is other
 
@@ -122,5 +131,5 @@ def test_other_items_pass(stats: StatsCollector) -> None:
 def test_a_mention_is_not_changed_in_place(stats: StatsCollector) -> None:
     item = mention(text=LONG_TEXT)
     before = replace(item)
-    DedupPipeline({}, stats).process_item(item)
+    dedup(stats)(item)
     assert item == before

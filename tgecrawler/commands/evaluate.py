@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,21 @@ from rich.table import Table
 
 from tgecrawler.cli import TgeCommand, json_flag
 from tgecrawler.config.loader import load_watchlist
+from tgecrawler.domain.event_metrics import (
+    compare_duplicates,
+    compare_groups,
+    find_duplicates,
+    find_events,
+)
 from tgecrawler.domain.metrics import LabelledRecord, assess_record, evaluate, parse_labelled
 from tgecrawler.errors import ArgumentError
-from tgecrawler.runtime import load_assessor
+from tgecrawler.runtime import anybodys_of, load_assessor, ordinary_words
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from tgecrawler.domain.relevance import Assessor
     from tgecrawler.items import Assessment
 
 Judged = tuple[LabelledRecord, "Assessment"]
@@ -41,6 +48,14 @@ class Command(TgeCommand):
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--errors", metavar="FILE", help="write the misjudged records there")
+        parser.add_argument(
+            "--events",
+            action="store_true",
+            help="also measure events and duplicates, on records that bear event and dup_of",
+        )
+        parser.add_argument(
+            "--event-errors", metavar="FILE", help="with --events: write the wrong groups there"
+        )
         json_flag(parser)
 
     def act(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -54,12 +69,88 @@ class Command(TgeCommand):
         judged = [(record, assess_record(assessor, record)) for record in records]
         took_ms = 1000 * (time.perf_counter() - started) / max(1, len(records))
         figures = {**evaluate(judged).as_dict(), "ms_per_record": round(took_ms, 3)}
+        if opts.events:
+            lenient = load_assessor(options, watchlist, discovery=True, min_score=0.0)
+            found = Found.of(records, lenient)
+            figures |= found.figures()
+            if opts.event_errors:
+                write_event_errors(Path(opts.event_errors), found)
+        elif opts.event_errors:
+            raise ArgumentError("--event-errors needs --events")
         if opts.errors:
             write_errors(Path(opts.errors), judged)
         if opts.json:
             sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
         else:
             print_figures(figures)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What events and duplicates were found among labelled records."""
+
+    records: Sequence[LabelledRecord]
+    duplicates: dict[str, str]
+    events: dict[str, str]
+
+    @classmethod
+    def of(cls, records: Sequence[LabelledRecord], lenient: Assessor) -> Found:
+        """Group the records labelled as token events, whatever relevance says of them.
+
+        Args:
+            lenient: an assessor that takes every text for relevant, so that kind,
+                status and project are told of all.
+        """
+        duplicates = find_duplicates(records, ordinary_words(lenient.lexicon))
+        judged = [(record, assess_record(lenient, record)) for record in records if record.tge]
+        return cls(
+            records, duplicates, find_events(judged, duplicates, anybodys_of(lenient.lexicon))
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures of the contract: pairs of one event, and pairs of copies."""
+        labelled = {record.id: record.event for record in self.records if record.tge}
+        copies = {record.id: record.dup_of for record in self.records if record.dup_of}
+        return {
+            **compare_groups(self.events, labelled).as_dict("events"),
+            **compare_duplicates(self.duplicates, copies).as_dict("dups"),
+        }
+
+
+def write_event_errors(path: Path, found: Found) -> None:
+    """Write each event, labelled or found, that is not the same in both, with its records.
+
+    Raises:
+        ArgumentError: nothing can be written there.
+    """
+    kept = [record for record in found.records if record.tge]
+    lines = [
+        orjson.dumps(
+            {
+                "event": event,
+                "records": [
+                    {"id": r.id, "found": found.events.get(r.id), "dup": found.duplicates.get(r.id)}
+                    | {"published": r.published, "title": r.title or r.text}
+                    for r in kept
+                    if r.event == event
+                ],
+            }
+        )
+        + b"\n"
+        for event in sorted({record.event for record in kept})
+        if _is_wrong(event, kept, found)
+    ]
+    try:
+        path.write_bytes(b"".join(lines))
+    except OSError as error:
+        raise ArgumentError(f"--event-errors: cannot write {path}: {error.strerror}") from None
+
+
+def _is_wrong(event: str, records: Sequence[LabelledRecord], found: Found) -> bool:
+    members = {record.id for record in records if record.event == event}
+    groups = {found.events.get(id_) for id_ in members}
+    sharing = {record.id for record in records if found.events.get(record.id) in groups}
+    return len(groups) > 1 or sharing != members
 
 
 def read_labelled(path: Path) -> Iterator[LabelledRecord]:

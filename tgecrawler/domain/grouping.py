@@ -19,6 +19,7 @@ class Candidate:
 
     An empty key ties to nothing. ``duplicate_of`` is a tie that is known
     already; it lets a caller pass one member of a stored group for all of it.
+    ``near`` are ids of mentions that say nearly the same, given on either side.
     """
 
     id: str
@@ -27,13 +28,14 @@ class Candidate:
     url_key: str = ""
     text_key: str = ""
     duplicate_of: str | None = None
+    near: tuple[str, ...] = ()
 
 
 def choose_originals(rows: Iterable[Candidate]) -> dict[str, str]:
     """Return the id of the original of its group, for the id of every row.
 
-    Rows that share a URL key or a text key are one group, and so are rows tied
-    through others. The original is the row published first; between equals the
+    Rows that share a URL key or a text key or are near copies are one group, and
+    so are rows tied through others. The original is the row published first; between equals the
     better (smaller) tier, then the smaller id. An original maps to itself.
     The order of ``rows`` does not matter; an id given twice counts once, as
     the first of its rows.
@@ -68,6 +70,7 @@ def _groups(rows: Sequence[Candidate]) -> list[list[Candidate]]:
 def _ties(row: Candidate) -> list[tuple[str, str]]:
     ties = [("id", row.id), ("id", row.duplicate_of or "")]
     ties += [("url", row.url_key), ("text", row.text_key)]
+    ties += [("id", other) for other in row.near]
     return [tie for tie in ties if tie[1]]
 
 

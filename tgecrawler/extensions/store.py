@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,14 +12,14 @@ from scrapy.exceptions import NotConfigured
 from tgecrawler.addon import runtime_of
 from tgecrawler.storage.batch import Batch, Rejected
 from tgecrawler.storage.engine import create_engine
-from tgecrawler.storage.queries import known_stories
+from tgecrawler.storage.queries import fingerprints, known_stories
 from tgecrawler.storage.records import SourceHealth
 from tgecrawler.storage.schema import ensure_schema
 from tgecrawler.storage.seen import SeenIndex
 from tgecrawler.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from scrapy.crawler import Crawler
     from sqlalchemy import Engine
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tgecrawler.extensions.health import SourceState
     from tgecrawler.items import Mention, Outcome
     from tgecrawler.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 # Copies of a story come within days; older ones need not be held in memory.
 STORIES_KEPT = timedelta(days=30)
@@ -53,6 +56,8 @@ class Store:
         ensure_schema(engine)
         store = cls(engine, runtime)
         store.writer.sync_companies(runtime.watchlist.companies)
+        if count := store.writer.refresh_traits(runtime.anybodys, runtime.ordinary):
+            logger.info("read %d stored mentions anew, by this version's rules", count)
         crawler.signals.connect(store.close, signal=signals.engine_stopped)
         return store
 
@@ -63,6 +68,10 @@ class Store:
     def known_stories(self) -> dict[str, str]:
         """Return url_key and text_key of recent mentions, each with its mention's id."""
         return known_stories(self.engine, since=datetime.now(UTC) - STORIES_KEPT)
+
+    def fingerprints(self) -> Iterator[tuple[str, bytes, datetime]]:
+        """Yield the fingerprints of recent mentions, each with its id and when it was told."""
+        return fingerprints(self.engine, since=datetime.now(UTC) - STORIES_KEPT)
 
     def write(
         self, mentions: Sequence[Mention], rejected: Sequence[Rejected]

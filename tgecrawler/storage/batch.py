@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tgecrawler.domain.event_traits import MAIN, VERSION
+from tgecrawler.domain.near_duplicate import VERSION as FINGERPRINT_VERSION
+from tgecrawler.items import EventTraits
 from tgecrawler.storage.cleaning import clean_row, clean_text
-from tgecrawler.storage.models import COMPANY_CHARS, MENTIONS
+from tgecrawler.storage.models import COMPANY_CHARS, MENTION_TRAITS, MENTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +18,13 @@ if TYPE_CHECKING:
     from tgecrawler.items import Assessment, Mention, Outcome, Reason
 
 
+TRAITS_VERSION = f"{VERSION}.{FINGERPRINT_VERSION}"
+"""Of the rules that make a mention's traits; rows of another version are made anew."""
+
 MOST_REASONS = 200
 REASON_TEXT_CHARS = 500
+
+_NO_TRAITS = EventTraits("", "", MAIN, 0)
 
 ASSESSMENT_FIELDS = (
     "score",
@@ -80,12 +88,15 @@ class WriteResult:
 
     ``outcomes`` has every mention's entry_id. ``new_rows`` counts mentions that
     were not there before; ``alerts`` are the ids of alerts for stories that had
-    none (not of those that moved to an earlier mention).
+    none (not of those that moved to an earlier mention); ``events`` are new
+    events, ``changed_events`` those that something is new about.
     """
 
     outcomes: dict[str, Literal["stored", "duplicate"]] = field(default_factory=dict)
     new_rows: int = 0
     alerts: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    changed_events: tuple[str, ...] = ()
 
 
 def mention_rows(batch: Batch, stored_at: datetime) -> dict[str, dict[str, Any]]:
@@ -108,6 +119,39 @@ def company_names(batch: Batch) -> dict[str, list[str]]:
         cleaned = [clean_text(name, COMPANY_CHARS) for name in _assessment(mention).companies]
         names.setdefault(mention.entry_id, list(dict.fromkeys(cleaned)))
     return names
+
+
+def traits_rows(batch: Batch) -> dict[str, dict[str, Any]]:
+    """Return a row of ``mention_traits`` for each entry_id; the first of equals counts."""
+    rows: dict[str, dict[str, Any]] = {}
+    for mention in batch.mentions:
+        if mention.entry_id not in rows:
+            rows[mention.entry_id] = traits_row(
+                mention.entry_id, mention.traits or _NO_TRAITS, mention.fingerprint
+            )
+    return rows
+
+
+def traits_row(id_: str, traits: EventTraits, fingerprint: bytes) -> dict[str, Any]:
+    """Return a mention's row of ``mention_traits`` but for its entity."""
+    row = {
+        "mention_id": id_,
+        "project_key": traits.project,
+        "token_key": traits.token,
+        "track": traits.track,
+        "season": traits.season,
+        "version": TRAITS_VERSION,
+        "fingerprint": fingerprint,
+    }
+    return clean_row(MENTION_TRAITS, row)
+
+
+def near_copies(batch: Batch) -> dict[str, tuple[tuple[str, float], ...]]:
+    """Return the near copies that each mention has met, for its entry_id."""
+    near: dict[str, tuple[tuple[str, float], ...]] = {}
+    for mention in batch.mentions:
+        near.setdefault(mention.entry_id, mention.near)
+    return near
 
 
 def rejected_rows(batch: Batch) -> list[dict[str, Any]]:

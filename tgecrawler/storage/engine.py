@@ -101,6 +101,16 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection whose failures are told in one line (DatabaseError)."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise database_error(error, engine.url) from error
+
+
 def database_error(error: BaseException, url: URL) -> DatabaseError:
     """Return ``error`` as one line that names the database and bears no password."""
     cause = getattr(error, "orig", None) or error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, MetaData, String, Text
+from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -161,6 +161,111 @@ class Alert(Base):
     latency_s: Mapped[float | None]
 
 
+class MentionTraits(Base):
+    """What tells a mention's event and its copies; made of its text, and made anew by newer rules.
+
+    Apart from ``mentions``, whose long texts would make reading it slow. ``entity``
+    is whose token it is, as the votes of all mentions with the same ticker have it.
+    ``fingerprint`` is of ``domain.near_duplicate``, b"" for a text with too little to compare.
+    """
+
+    __tablename__ = "mention_traits"
+
+    mention_id: Mapped[str] = mapped_column(
+        ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_key: Mapped[str] = mapped_column(String(60))
+    token_key: Mapped[str] = mapped_column(String(60), index=True)
+    track: Mapped[str] = mapped_column(String(80))
+    season: Mapped[int]
+    entity: Mapped[str] = mapped_column(String(80), index=True)
+    version: Mapped[str] = mapped_column(String(20), index=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class NearCopy(Base):
+    """Two mentions that tell the same nearly word for word; ``mention_id`` met the other one.
+
+    The other may not be stored yet, where a second process has it in hand.
+    """
+
+    __tablename__ = "near_copies"
+
+    mention_id: Mapped[str] = mapped_column(
+        ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True
+    )
+    other_id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True, index=True)
+    similarity: Mapped[float]
+
+
+class Event(Base):
+    """An event as its mentions tell it; see ``domain.event_state.EventState``.
+
+    ``sequence`` grows with every change of the row, ``changed_at`` says when.
+    The id is that of the event which begins with the earliest mention: when an
+    earlier one arrives, the event takes a new id, and ``event_redirects`` leads there.
+    """
+
+    __tablename__ = "events"
+
+    id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True)
+    project: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(20))
+    token: Mapped[str] = mapped_column(String(50))
+    exchange: Mapped[str] = mapped_column(String(100))
+    chain: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(20))
+    event_date: Mapped[str] = mapped_column(String(40))
+    event_date_precision: Mapped[str | None] = mapped_column(String(10))
+    claim_url: Mapped[str] = mapped_column(String(URL_CHARS))
+    claim_url_official: Mapped[bool | None]
+    companies: Mapped[list[str]] = mapped_column(JSON)
+    title: Mapped[str] = mapped_column(String(1_000))
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    first_source: Mapped[str] = mapped_column(String(100))
+    first_mention: Mapped[str] = mapped_column(String(KEY_CHARS))
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    mentions: Mapped[int]
+    copies: Mapped[int]
+    owners: Mapped[int]
+    confidence: Mapped[float]
+    history: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    sequence: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class EventMention(Base):
+    """The event that a mention tells of; a copy is with its original."""
+
+    __tablename__ = "event_mentions"
+
+    mention_id: Mapped[str] = mapped_column(
+        ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True
+    )
+    event_id: Mapped[str] = mapped_column(ForeignKey("events.id", ondelete="CASCADE"), index=True)
+
+
+class EventEdit(Base):
+    """A merge or a split by hand; see ``domain.event_edits``."""
+
+    __tablename__ = "event_edits"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(String(10))
+    mentions: Mapped[list[str]] = mapped_column(JSON)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EventRedirect(Base):
+    """Where an event went that was joined to another, or began earlier than was known."""
+
+    __tablename__ = "event_redirects"
+
+    old_id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True)
+    new_id: Mapped[str] = mapped_column(String(KEY_CHARS), index=True)
+
+
 class Run(Base):
     """One crawl and its report."""
 
@@ -191,5 +296,11 @@ SOURCES = Base.metadata.tables["sources"]
 MENTIONS = Base.metadata.tables["mentions"]
 MENTION_COMPANIES = Base.metadata.tables["mention_companies"]
 ALERTS = Base.metadata.tables["alerts"]
+MENTION_TRAITS = Base.metadata.tables["mention_traits"]
+NEAR_COPIES = Base.metadata.tables["near_copies"]
+EVENTS = Base.metadata.tables["events"]
+EVENT_MENTIONS = Base.metadata.tables["event_mentions"]
+EVENT_EDITS = Base.metadata.tables["event_edits"]
+EVENT_REDIRECTS = Base.metadata.tables["event_redirects"]
 RUNS = Base.metadata.tables["runs"]
 SEEN = Base.metadata.tables["seen"]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from tgecrawler.domain.alert import ALERT_FIELDS, rfc3339
-from tgecrawler.storage.engine import database_error
+from tgecrawler.storage.companies import read_companies
+from tgecrawler.storage.engine import reading
 from tgecrawler.storage.models import (
     ALERTS,
     COMPANIES,
+    EVENT_MENTIONS,
     MENTION_COMPANIES,
+    MENTION_TRAITS,
     MENTIONS,
     RUNS,
     SOURCES,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+FETCH_ROWS = 10_000
 _FROM_MENTION = tuple(name for name in ALERT_FIELDS if name in MENTIONS.c)
 
 
@@ -37,6 +38,7 @@ class AlertRow:
     """An alert with its mention; ``duplicates`` counts the other mentions of the story."""
 
     id: str
+    event_id: str | None
     title: str
     url: str
     canonical_url: str
@@ -124,8 +126,10 @@ def recent_alerts(
         since: the earliest ``created_at``.
     """
     columns = [MENTIONS.c[name] for name in _FROM_MENTION]
-    query = sa.select(ALERTS.c.created_at, *columns).join_from(
-        ALERTS, MENTIONS, ALERTS.c.mention_id == MENTIONS.c.id
+    query = (
+        sa.select(ALERTS.c.created_at, EVENT_MENTIONS.c.event_id, *columns)
+        .join_from(ALERTS, MENTIONS, ALERTS.c.mention_id == MENTIONS.c.id)
+        .outerjoin(EVENT_MENTIONS, EVENT_MENTIONS.c.mention_id == MENTIONS.c.id)
     )
     conditions = [
         _names(company) if company is not None else None,
@@ -137,27 +141,27 @@ def recent_alerts(
     told_at = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)  # within one batch
     order = (ALERTS.c.created_at.desc(), told_at.desc(), ALERTS.c.id)
     newest = query.order_by(*order).limit(limit)
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return _alert_rows(connection, connection.execute(newest).all())
 
 
 def recent_runs(engine: Engine, limit: int = 10) -> list[RunRow]:
     """Return the last runs, newest first."""
     query = sa.select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return [RunRow(**row._mapping) for row in connection.execute(query)]
 
 
 def source_health(engine: Engine) -> list[SourceRow]:
     """Return every source that was ever polled, by slug."""
     query = sa.select(SOURCES).order_by(SOURCES.c.slug)
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return [SourceRow(**row._mapping) for row in connection.execute(query)]
 
 
 def company_names(engine: Engine) -> list[str]:
     """Return the names of all companies that the database knows, sorted."""
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         return sorted(connection.scalars(sa.select(COMPANIES.c.name)))
 
 
@@ -169,7 +173,7 @@ def known_stories(engine: Engine, *, since: datetime) -> dict[str, str]:
     original = sa.func.coalesce(MENTIONS.c.duplicate_of, MENTIONS.c.id)
     query = sa.select(MENTIONS.c.url_key, MENTIONS.c.text_key, original)
     known: dict[str, str] = {}
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         for url_key, text_key, id_ in connection.execute(
             query.where(MENTIONS.c.stored_at >= since)
         ):
@@ -178,24 +182,30 @@ def known_stories(engine: Engine, *, since: datetime) -> dict[str, str]:
     return known
 
 
+def fingerprints(engine: Engine, *, since: datetime) -> Iterator[tuple[str, bytes, datetime]]:
+    """Yield id, fingerprint and time of the mentions stored at or after `since`.
+
+    Those that say too little to have a fingerprint are left out.
+    """
+    told_at = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)
+    query = (
+        sa.select(MENTIONS.c.id, MENTION_TRAITS.c.fingerprint, told_at)
+        .join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
+        .where(MENTIONS.c.stored_at >= since, MENTION_TRAITS.c.fingerprint != b"")
+    )
+    with reading(engine) as connection:
+        rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
+        yield from rows
+
+
 def counts(engine: Engine) -> dict[str, int]:
     """Return the number of rows of each table, and of the mentions that are "duplicates"."""
     tables = Base.metadata.sorted_tables
     sizes = [sa.select(sa.func.count()).select_from(table).scalar_subquery() for table in tables]
     copies = sa.select(sa.func.count(MENTIONS.c.duplicate_of)).scalar_subquery()
-    with _reading(engine) as connection:
+    with reading(engine) as connection:
         row = connection.execute(sa.select(*sizes, copies)).one()
     return dict(zip([*(table.name for table in tables), "duplicates"], row, strict=True))
-
-
-@contextmanager
-def _reading(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection whose failures are told in one line."""
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except SQLAlchemyError as error:
-        raise database_error(error, engine.url) from error
 
 
 def _names(company: str) -> sa.ColumnElement[bool]:
@@ -210,7 +220,7 @@ def _alert_rows(
     connection: Connection, rows: Collection[sa.Row[*tuple[Any, ...]]]
 ) -> list[AlertRow]:
     ids = {row.id for row in rows}
-    companies, duplicates = _companies(connection, ids), _duplicates(connection, ids)
+    companies, duplicates = read_companies(connection, ids), _duplicates(connection, ids)
     return [
         AlertRow(
             **row._mapping,
@@ -219,15 +229,6 @@ def _alert_rows(
         )
         for row in rows
     ]
-
-
-def _companies(connection: Connection, ids: Collection[str]) -> dict[str, list[str]]:
-    table = MENTION_COMPANIES.c
-    query = sa.select(table.mention_id, table.company).order_by(table.position)
-    found: dict[str, list[str]] = defaultdict(list)
-    for mention_id, company in select_in(connection, query, table.mention_id, ids):
-        found[mention_id].append(company)
-    return found
 
 
 def _duplicates(connection: Connection, ids: Collection[str]) -> dict[str, int]:

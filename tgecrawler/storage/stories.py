@@ -2,22 +2,24 @@
 
 All stored rows with one key are in one group, and each of them names the
 group's original. So it is enough to read one row for each key of the batch and
-the originals of those, however many rows a group has.
+the originals of those, however many rows a group has. Near copies are tied by
+``near_copies``, from either side: a mention may have met one that another
+process had in hand, and that is stored only now.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from tgecrawler.domain.grouping import Candidate, choose_originals
-from tgecrawler.storage.models import ALERTS, MENTIONS, SEEN
+from tgecrawler.storage.models import ALERTS, MENTIONS, NEAR_COPIES, SEEN
 from tgecrawler.storage.upsert import insert_missing, select_in, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -48,16 +50,32 @@ class Stories:
         }
 
     @property
+    def touched(self) -> set[str]:
+        """Mentions whose event may be another now, or have another copy."""
+        return {self.originals[id_] for id_ in self.fresh} | self.fresh | self.demoted.keys()
+
+    @property
     def changed(self) -> set[str]:
         """Originals that are new, or whose group has taken in another."""
         new = {id_ for id_ in self.fresh if self.originals[id_] == id_}
         return new | set(self.demoted.values())
 
 
-def read_stories(connection: Connection, rows: dict[str, Row], stored: Collection[str]) -> Stories:
-    """Return the stories of a batch: `rows` by id, of which `stored` are there already."""
+def read_stories(
+    connection: Connection,
+    rows: dict[str, Row],
+    stored: Collection[str],
+    near: Mapping[str, Collection[str]],
+) -> Stories:
+    """Return the stories of a batch: `rows` by id, of which `stored` are there already.
+
+    Args:
+        near: the ids of the near copies that a mention of the batch has met.
+    """
     fresh = {id_: row for id_, row in rows.items() if id_ not in stored}
-    found = _read(connection, stored)
+    ties = _near_ties(connection, fresh, near)
+    met = {other for others in ties.values() for other in others}
+    found = _read(connection, met.union(stored))
     for name in ("url_key", "text_key"):
         # The empty key ties nothing, and reading all rows that have it would take long.
         keys = {row[name] for row in fresh.values()} - {""}
@@ -65,8 +83,19 @@ def read_stories(connection: Connection, rows: dict[str, Row], stored: Collectio
     originals = {row.duplicate_of for row in found.values() if row.duplicate_of}
     found |= _read(connection, originals - found.keys())
     for id_, row in fresh.items():
-        found[id_] = _candidate(row)
+        found[id_] = replace(_candidate(row), near=tuple(sorted(ties.get(id_, ()))))
     return Stories(found, choose_originals(found.values()), frozenset(fresh))
+
+
+def _near_ties(
+    connection: Connection, fresh: Collection[str], near: Mapping[str, Collection[str]]
+) -> dict[str, set[str]]:
+    """Return the near copies of fresh mentions, both those they met and those that met them."""
+    ties = {id_: set(near.get(id_, ())) for id_ in fresh}
+    query = sa.select(NEAR_COPIES.c.other_id, NEAR_COPIES.c.mention_id)
+    for other, id_ in select_in(connection, query, NEAR_COPIES.c.other_id, fresh):
+        ties[other].add(id_)
+    return ties
 
 
 def insert_mentions(connection: Connection, rows: dict[str, Row], stories: Stories) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,10 +16,14 @@ from tgecrawler.storage.batch import (
     WriteResult,
     company_names,
     mention_rows,
+    near_copies,
     rejected_rows,
+    traits_rows,
 )
 from tgecrawler.storage.engine import write_transaction
+from tgecrawler.storage.events import EventChanges, add_edit, entities_of, regroup
 from tgecrawler.storage.models import COMPANIES, MENTION_COMPANIES, MENTIONS, SEEN
+from tgecrawler.storage.refresh import refresh_traits
 from tgecrawler.storage.retry import with_retries
 from tgecrawler.storage.stories import (
     Stories,
@@ -27,13 +32,20 @@ from tgecrawler.storage.stories import (
     move_alerts,
     read_stories,
 )
+from tgecrawler.storage.traits import (
+    settle_entities,
+    tokens_of,
+    write_near_copies,
+    write_traits,
+)
 from tgecrawler.storage.upsert import insert_into, insert_missing, select_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Container, Iterable, Sequence
 
     from sqlalchemy import Connection, Engine
 
+    from tgecrawler.domain.event_edits import EditAction
     from tgecrawler.storage.records import SourceHealth, WatchedCompany
 
 KEPT_OUTCOMES = ("stored", "duplicate")
@@ -80,8 +92,34 @@ class Writer:
             ValueError: a mention without an assessment.
         """
         now = self.clock()
-        rows, names, rejected = mention_rows(batch, now), company_names(batch), rejected_rows(batch)
-        return self._run(lambda connection: _write(connection, rows, names, rejected, now))
+        rows = _Rows(
+            mentions=mention_rows(batch, now),
+            companies=company_names(batch),
+            traits=traits_rows(batch),
+            near=near_copies(batch),
+            rejected=rejected_rows(batch),
+        )
+        return self._run(lambda connection: _write(connection, rows, now))
+
+    def edit_events(self, action: EditAction, mentions: Sequence[str]) -> EventChanges:
+        """Join the events of some mentions ("merge"), or make these an event ("split").
+
+        Remembered: the next grouping keeps to it.
+        """
+        now = self.clock()
+        return self._run(lambda connection: add_edit(connection, action, mentions, now))
+
+    def refresh_traits(self, anybodys: Container[str], ordinary: Container[str]) -> int:
+        """Bring the traits and events of stored mentions up to this version's rules.
+
+        In transactions of a few hundred; returns how many mentions there were.
+        """
+        done = 0
+        while count := self._run(
+            lambda connection: refresh_traits(connection, anybodys, ordinary, self.clock())
+        ):
+            done += count
+        return done
 
     def sync_companies(self, companies: Iterable[WatchedCompany]) -> None:
         """Insert or update the watchlist's companies; to be called once at the start."""
@@ -105,28 +143,50 @@ class Writer:
         return with_retries(attempt, url=self.engine.url, sleep=self.sleep)
 
 
-def _write(
-    connection: Connection,
-    rows: dict[str, Row],
-    names: dict[str, list[str]],
-    rejected: list[Row],
-    now: datetime,
-) -> WriteResult:
-    versions = _stored_versions(connection, rows)
-    stories = read_stories(connection, rows, versions)
-    outdated = {id_ for id_, version in versions.items() if version != rows[id_]["rules_version"]}
-    insert_mentions(connection, rows, stories)
-    _update_assessments(connection, [rows[id_] for id_ in sorted(outdated)])
-    _write_companies(connection, {id_: names[id_] for id_ in stories.fresh | outdated}, outdated)
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a batch writes; all but ``rejected`` by the mention's id."""
+
+    mentions: dict[str, Row]
+    companies: dict[str, list[str]]
+    traits: dict[str, Row]
+    near: dict[str, tuple[tuple[str, float], ...]]
+    rejected: list[Row]
+
+
+def _write(connection: Connection, rows: _Rows, now: datetime) -> WriteResult:
+    mentions = rows.mentions
+    versions = _stored_versions(connection, mentions)
+    met = {id_: [other for other, _ in rows.near[id_]] for id_ in mentions}
+    stories = read_stories(connection, mentions, versions.keys(), met)
+    outdated = {
+        id_ for id_, version in versions.items() if version != mentions[id_]["rules_version"]
+    }
+    judged = stories.fresh | outdated
+    insert_mentions(connection, mentions, stories)
+    _update_assessments(connection, [mentions[id_] for id_ in sorted(outdated)])
+    _write_companies(connection, {id_: rows.companies[id_] for id_ in judged}, outdated)
+    write_near_copies(connection, {id_: rows.near[id_] for id_ in stories.fresh})
     demote_originals(connection, stories)
     alerts = move_alerts(connection, stories, now)
-    _write_seen(connection, rows, stories)
-    _write_rejected(connection, rejected)
+    events = _write_events(connection, [rows.traits[id_] for id_ in sorted(judged)], stories, now)
+    _write_seen(connection, mentions, stories)
+    _write_rejected(connection, rows.rejected)
     return WriteResult(
-        outcomes={id_: _outcome(stories, id_) for id_ in rows},
+        outcomes={id_: _outcome(stories, id_) for id_ in mentions},
         new_rows=len(stories.fresh),
         alerts=alerts,
+        events=events.new,
+        changed_events=events.changed,
     )
+
+
+def _write_events(
+    connection: Connection, traits: list[Row], stories: Stories, now: datetime
+) -> EventChanges:
+    touched = write_traits(connection, traits)
+    touched |= settle_entities(connection, tokens_of(connection, stories.demoted))
+    return regroup(connection, touched | entities_of(connection, stories.touched), now)
 
 
 def _outcome(stories: Stories, id_: str) -> Any:

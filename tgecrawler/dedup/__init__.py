@@ -1,0 +1,1 @@
+"""Where the fingerprints of recent mentions are, and which of them say the same."""

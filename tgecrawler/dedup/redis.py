@@ -1,0 +1,78 @@
+"""The index of near copies in Redis, for several processes over one database."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from tgecrawler.dedup.index import MOST_CANDIDATES, NearCopy
+from tgecrawler.domain.near_duplicate import are_copies, band_keys, similarity
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from redis import Redis
+
+_MOMENT = struct.Struct("<d")
+DAY_S = 86_400
+
+
+class RedisIndex:
+    """Near copies among all that any process has added; see `NearIndex`.
+
+    A mention's bands and its fingerprint are written and the others' read in one
+    MULTI: of two processes that meet the same story at once, the second one sees
+    the first one's. Keys (``prefix:band:…``, ``prefix:print:…``) expire a day
+    after the window, so Redis needs no cleaning; what expired too early only
+    costs a copy that passes for an original.
+
+    Args:
+        client: with ``decode_responses`` off.
+        window: how far apart in time two copies may have been told.
+    """
+
+    def __init__(self, client: Redis, window: timedelta, *, prefix: str = "tge:near") -> None:
+        self.client = client
+        self.window_s = window.total_seconds()
+        self.expire_s = int(self.window_s) + DAY_S
+        self.prefix = prefix
+
+    def match_and_add(self, id: str, fingerprint: bytes, told_at: datetime) -> list[NearCopy]:
+        """Return the near copies of a mention by id, and keep it; see `NearIndex`.
+
+        Raises:
+            redis.RedisError: the server cannot be used; nothing is lost by trying again.
+        """
+        keys = band_keys(fingerprint)
+        if not keys:
+            return []
+        moment = told_at.timestamp()
+        sharing = self._write(id, _MOMENT.pack(moment) + fingerprint, keys)
+        copies = []
+        for other, value in zip(sharing, self._read(sharing), strict=True):
+            if value is None or len(value) <= _MOMENT.size:
+                continue  # expired since, or none of ours
+            (told,) = _MOMENT.unpack_from(value)
+            other_print = value[_MOMENT.size :]
+            if abs(told - moment) <= self.window_s and are_copies(fingerprint, other_print):
+                copies.append(NearCopy(other, similarity(fingerprint, other_print)))
+        return copies
+
+    def _write(self, id_: str, value: bytes, keys: tuple[int, ...]) -> list[str]:
+        """Write a mention; return the ids of those that share a band with it, sorted."""
+        with self.client.pipeline(transaction=True) as batch:
+            batch.set(f"{self.prefix}:print:{id_}", value, ex=self.expire_s)
+            for key in keys:
+                name = f"{self.prefix}:band:{key:016x}"
+                batch.srandmember(name, MOST_CANDIDATES)
+                batch.sadd(name, id_)
+                batch.expire(name, self.expire_s)
+            answers: list[Any] = batch.execute()
+        found = {member.decode() for members in answers[1::3] for member in members or ()}
+        return sorted(found - {id_})[:MOST_CANDIDATES]
+
+    def _read(self, ids: list[str]) -> list[bytes | None]:
+        if not ids:
+            return []
+        values: Any = self.client.mget([f"{self.prefix}:print:{id_}" for id_ in ids])
+        return list(values)

@@ -1,0 +1,241 @@
+"""What is known of an event: a pure function of the mentions that tell of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from tgecrawler.domain.event_grouping import AHEAD, HAPPENED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tgecrawler.items import Kind, Precision, Status
+
+VERSION = "1"
+"""Begins the id of an event; grows when the rule that makes ids changes."""
+
+TRUST = {1: 0.9, 2: 0.8, 3: 0.7}
+"""How much of a certain mention's score its source's tier lets stand; others 0.6."""
+
+STRONG = 0.5  # score times trust, from which one mention moves the status by itself
+HALF_LIFE_DAYS = 1.0  # in which what was said about the status loses half its weight
+CONFIRMED = 2  # owners that said it happened; after that no plan turns it back
+MOST_STEPS = 50  # of a history that are kept, the last ones
+
+_STAGES: dict[Status, int] = {
+    "none": 0,
+    "rumour": 1,
+    "announced": 2,
+    "postponed": 3,
+    "scheduled": 3,
+    "cancelled": 4,
+    "live": 5,
+    "completed": 6,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One original mention of an event. ``copies`` are the duplicates that point to it."""
+
+    id: str
+    told_at: datetime
+    source: str
+    owner: str
+    tier: int
+    score: float
+    title: str
+    kind: Kind
+    status: Status
+    project: str
+    token: str = ""
+    exchange: str = ""
+    chain: str = ""
+    event_date: str = ""
+    event_date_precision: Precision | None = None
+    claim_url: str = ""
+    claim_url_official: bool | None = None
+    companies: tuple[str, ...] = ()
+    copies: int = 0
+
+    @property
+    def weight(self) -> float:
+        """The score, as far as the source's tier lets it stand; 0 to 1."""
+        return self.score * TRUST.get(self.tier, 0.6)
+
+
+class Step(NamedTuple):
+    """A change of an event's status: when, and by which mention of which source."""
+
+    status: Status
+    at: datetime
+    source: str
+    mention_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventState:
+    """An event as its mentions tell it.
+
+    ``mentions`` counts originals, ``copies`` their duplicates, ``owners`` the
+    independent ones among the originals' owners. ``confidence`` is the chance
+    that not all owners are wrong, if each mention's weight were its own chance
+    to be right and owners erred independently: 1 - product(1 - weight).
+    ``title`` is that of the weightiest mention.
+    """
+
+    id: str
+    project: str
+    kind: Kind
+    token: str
+    exchange: str
+    chain: str
+    status: Status
+    event_date: str
+    event_date_precision: Precision | None
+    claim_url: str
+    claim_url_official: bool | None
+    companies: tuple[str, ...]
+    title: str
+    first_seen_at: datetime
+    first_source: str
+    first_mention: str
+    last_seen_at: datetime
+    mentions: int
+    copies: int
+    owners: int
+    confidence: float
+    history: tuple[Step, ...]
+
+
+def event_key(first_mention: str) -> str:
+    """Return the id of the event that begins with a mention."""
+    joined = f"event\x1f{first_mention}".encode()
+    return VERSION + hashlib.blake2b(joined, digest_size=16).hexdigest()
+
+
+def summarise(evidence: Sequence[Evidence]) -> EventState:
+    """Return the state of the event that at least one mention tells of, in any order."""
+    told = sorted(evidence, key=lambda one: (one.told_at, one.id))
+    first, last = told[0], told[-1]
+    history = _history(told)
+    event_date, precision = _date(told)
+    claim = _claim(told)
+    best = max(told, key=lambda one: (one.weight, -one.told_at.timestamp(), one.id))
+    return EventState(
+        id=event_key(first.id),
+        project=_most(told, lambda one: one.project),
+        kind=_most(told, lambda one: one.kind) or "none",  # type: ignore[arg-type]
+        token=_most(told, lambda one: one.token),
+        exchange=_most(told, lambda one: one.exchange),
+        chain=_most(told, lambda one: one.chain),
+        status=history[-1].status,
+        event_date=event_date,
+        event_date_precision=precision,
+        claim_url=claim.claim_url if claim else "",
+        claim_url_official=claim.claim_url_official if claim else None,
+        companies=tuple(dict.fromkeys(name for one in told for name in one.companies)),
+        title=best.title,
+        first_seen_at=first.told_at,
+        first_source=first.source,
+        first_mention=first.id,
+        last_seen_at=last.told_at,
+        mentions=len(told),
+        copies=sum(one.copies for one in told),
+        owners=len({one.owner for one in told}),
+        confidence=_confidence(told),
+        history=history[-MOST_STEPS:],
+    )
+
+
+def _confidence(told: Iterable[Evidence]) -> float:
+    strongest: dict[str, float] = {}
+    for one in told:
+        strongest[one.owner] = max(one.weight, strongest.get(one.owner, 0.0))
+    wrong = 1.0
+    for owner in sorted(strongest):  # the order of a product shows in its last digits
+        wrong *= 1 - min(strongest[owner], 1.0)
+    return round(1 - wrong, 4)
+
+
+def _most(told: Iterable[Evidence], value: Callable[[Evidence], str]) -> str:
+    """Return the value that most weight stands for; between equals the one told first."""
+    weights: dict[str, float] = defaultdict(float)
+    for one in told:
+        if value(one):
+            weights[value(one)] += one.weight
+    return max(weights, key=lambda name: round(weights[name], 9), default="")
+
+
+def _date(told: Sequence[Evidence]) -> tuple[str, Precision | None]:
+    """Return the date that most weight stands for; a postponement voids what was told before."""
+    moved = max((one.told_at for one in told if one.status == "postponed"), default=None)
+    valid = [one for one in told if one.event_date and (moved is None or one.told_at >= moved)]
+    date = _most(valid, lambda one: one.event_date)
+    precision = next((one.event_date_precision for one in valid if one.event_date == date), None)
+    return date, precision
+
+
+def _claim(told: Sequence[Evidence]) -> Evidence | None:
+    """Return the mention with the best claim link: an official one, else the weightiest."""
+    linked = [one for one in told if one.claim_url]
+    return max(linked, key=lambda one: (one.claim_url_official is True, one.weight), default=None)
+
+
+def _history(told: Sequence[Evidence]) -> tuple[Step, ...]:
+    """Return the changes of the status.
+
+    A strong mention moves it forward by itself, and so does one that postpones
+    or cancels. Back it goes only by the weight of what was said lately, and
+    never once two owners have said that it happened.
+    """
+    first = told[0]
+    steps = [Step(first.status, first.told_at, first.source, first.id)]
+    happened: set[str] = set()
+    for at, one in enumerate(told):
+        status = _said(one)
+        if status in HAPPENED:
+            happened.add(one.owner)
+        now = steps[-1].status
+        following = _following(now, status, one, told[: at + 1])
+        confirmed = now in HAPPENED and len(happened) >= CONFIRMED
+        if following != now and not (confirmed and following not in HAPPENED):
+            steps.append(Step(following, one.told_at, one.source, one.id))
+    return tuple(steps)
+
+
+def _following(now: Status, said: Status, one: Evidence, told: Sequence[Evidence]) -> Status:
+    if said == now:
+        return now
+    strong = one.weight >= STRONG
+    stopped = said in ("postponed", "cancelled")
+    goes_on = now in ("postponed", "cancelled") and (said in AHEAD or said in HAPPENED)
+    forward = _STAGES[said] > _STAGES[now]
+    if strong and (forward or stopped or (goes_on and said != "rumour")):
+        return now if stopped and now in HAPPENED else said
+    return _lately(told)
+
+
+def _lately(told: Sequence[Evidence]) -> Status:
+    """Return the status with the most weight, each owner once, older words for less."""
+    until = told[-1].told_at
+    weights: dict[Status, dict[str, float]] = defaultdict(dict)
+    for one in told:
+        age_days = (until - one.told_at) / timedelta(days=1)
+        weight = one.weight * 0.5 ** (age_days / HALF_LIFE_DAYS)
+        of_status = weights[_said(one)]
+        of_status[one.owner] = max(weight, of_status.get(one.owner, 0.0))
+    return max(weights, key=lambda name: (round(sum(weights[name].values()), 9), _STAGES[name]))
+
+
+def _said(one: Evidence) -> Status:
+    """Return a mention's status; what is "live" with its day still ahead is scheduled."""
+    if one.status in HAPPENED and one.event_date_precision in ("day", "minute"):
+        day = one.event_date[:10]
+        if day > f"{one.told_at + timedelta(days=1):%Y-%m-%d}":
+            return "scheduled"
+    return one.status
