@@ -117,7 +117,7 @@ class Store:
                 consecutive_failures=int(bool(state.error)),
             )
             for slug, state in states.items()
-            if state.succeeded_at or state.error
+            if slug in rows and (state.succeeded_at or state.error)
         )
 
     def close(self) -> None:

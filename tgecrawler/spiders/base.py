@@ -116,14 +116,9 @@ class TgeSpider(Spider):
         page which is on its way for another source.
         """
         entry_id = mention_key(source.slug, entry.url)
-        if not self.ledger.open(entry_id):
+        if not self._is_wanted(entry_id, entry, seen_at):
             return
-        if self.age_limit.excludes(entry.published_at, seen_at):
-            self.ledger.close(entry_id, "too_old")
-        elif _extension(self, Store).knows(entry_id, self.verdict_version):
-            self.ledger.close(entry_id, "duplicate")
-            self._avoid("known")
-        elif entry.title and not self._worth_fetching(entry):
+        if entry.title and not self._worth_fetching(entry):
             self.ledger.close(entry_id, "filtered_early")
             self._avoid("screened")
         else:
@@ -147,6 +142,19 @@ class TgeSpider(Spider):
         """Fall back on the feed's own words where the page cannot be had."""
         page: str = failure.request.cb_kwargs["page"]  # type: ignore[attr-defined]
         yield from self._without_page(self._waiting.pop(page), describe_failure(failure))
+
+    def _is_wanted(self, entry_id: str, entry: Entry, seen_at: datetime) -> bool:
+        """Open an entry's account; return False where its outcome is booked at once."""
+        if not self.ledger.open(entry_id):
+            return False
+        if self.age_limit.excludes(entry.published_at, seen_at):
+            self.ledger.close(entry_id, "too_old")
+            return False
+        if _extension(self, Store).knows(entry_id, self.verdict_version):
+            self.ledger.close(entry_id, "duplicate")
+            self._avoid("known")
+            return False
+        return True
 
     def _worth_fetching(self, entry: Entry) -> bool:
         return self.runtime.screen.screen(entry.title, entry.summary).worth_fetching
