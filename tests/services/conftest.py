@@ -17,6 +17,8 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
+from redis import Redis
+from redis_server import RedisServer
 
 # The cases that hold on both engines live beside the unit tests.
 sys.path.append(str(Path(__file__).parent.parent / "unit"))
@@ -185,3 +187,25 @@ def postgresql_url(postgresql):
     """The URL of an empty PostgreSQL database."""
     with postgresql.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    """A running server, for the whole session."""
+    if RedisServer.binary() is None:
+        unavailable("no redis-server found in PATH")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    """The URL of an empty Redis."""
+    client = Redis.from_url(redis_server.url)
+    client.flushall()
+    client.close()
+    return redis_server.url

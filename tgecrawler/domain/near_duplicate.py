@@ -127,7 +127,7 @@ def similarity(one: bytes, other: bytes) -> float:
     if not sort or sort != _sort(other):
         return 0.0
     if sort == LONG:
-        equal = np.count_nonzero(_values(one) == _values(other)) / PERMUTATIONS
+        equal = int(np.count_nonzero(_values(one) == _values(other))) / PERMUTATIONS
         return max(0.0, (equal - _BY_CHANCE) / (1 - _BY_CHANCE))
     if one[: _HEAD + _KEY] != other[: _HEAD + _KEY]:
         return 0.0  # they name different things
