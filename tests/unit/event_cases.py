@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from storage_cases import NOW, assessment, batch, mention, settled, snapshot, writer
 
 from tgecrawler.domain.event_state import event_key
+from tgecrawler.domain.near_duplicate import make_fingerprint
 from tgecrawler.items import EventTraits
 from tgecrawler.storage.engine import write_transaction
 from tgecrawler.storage.event_queries import (
@@ -119,6 +120,17 @@ class EventCases:
         writer(engine).write(batch(original))
         assert [row["id"] for row in snapshot(engine)["alerts"]] == [original.entry_id]
         assert groups(engine) == sets({5, 4})
+
+    def test_the_fuller_of_two_copies_is_shown(self, engine):
+        body = make_fingerprint("", "", " ".join(f"word{n}" for n in range(60)), frozenset())
+        short = told(5, title="Quillon opens claims", traits=None)
+        copy = told(4, title="In full", fingerprint=body, near=((short.entry_id, 0.9),))
+        writer(engine).write(batch(short))
+        assert recent_events(engine)[0].title == "Quillon opens claims"
+        writer(engine).write(batch(copy))
+        [event] = recent_events(engine)
+        assert (event.title, event.url) == ("In full", copy.url)
+        assert (event.first_mention, event.shown_mention) == (short.entry_id, copy.entry_id)
 
     def test_one_owner_counts_once(self, engine):
         writer(engine).write(batch(told(3, owner="acme"), told(2, owner="acme")))

@@ -38,6 +38,17 @@ _STAGES: dict[Status, int] = {
 }
 
 
+class Telling(NamedTuple):
+    """One text of a story: the original or a copy. ``full`` says that it has a body."""
+
+    id: str
+    told_at: datetime
+    tier: int
+    full: bool
+    title: str
+    url: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One original mention of an event. ``copies`` are the duplicates that point to it."""
@@ -49,6 +60,8 @@ class Evidence:
     tier: int
     score: float
     title: str
+    url: str = ""
+    full: bool = True
     kind: Kind
     status: Status
     project: str
@@ -60,7 +73,13 @@ class Evidence:
     claim_url: str = ""
     claim_url_official: bool | None = None
     companies: tuple[str, ...] = ()
-    copies: int = 0
+    copies: tuple[Telling, ...] = ()
+
+    @property
+    def best_telling(self) -> Telling:
+        """The text to show of the story: the fuller, then the earlier, then the better tier's."""
+        own = Telling(self.id, self.told_at, self.tier, self.full, self.title, self.url)
+        return min((own, *self.copies), key=lambda t: (not t.full, t.told_at, t.tier, t.id))
 
     @property
     def weight(self) -> float:
@@ -85,7 +104,7 @@ class EventState:
     independent ones among the originals' owners. ``confidence`` is the chance
     that not all owners are wrong, if each mention's weight were its own chance
     to be right and owners erred independently: 1 - product(1 - weight).
-    ``title`` is that of the weightiest mention.
+    ``shown_mention``, ``title`` and ``url`` are the best text's of the weightiest mention.
     """
 
     id: str
@@ -100,7 +119,9 @@ class EventState:
     claim_url: str
     claim_url_official: bool | None
     companies: tuple[str, ...]
+    shown_mention: str
     title: str
+    url: str
     first_seen_at: datetime
     first_source: str
     first_mention: str
@@ -125,7 +146,7 @@ def summarise(evidence: Sequence[Evidence]) -> EventState:
     history = _history(told)
     event_date, precision = _date(told)
     claim = _claim(told)
-    best = max(told, key=lambda one: (one.weight, -one.told_at.timestamp(), one.id))
+    best = max(told, key=lambda one: (one.weight, -one.told_at.timestamp(), one.id)).best_telling
     return EventState(
         id=event_key(first.id),
         project=_most(told, lambda one: one.project),
@@ -139,13 +160,15 @@ def summarise(evidence: Sequence[Evidence]) -> EventState:
         claim_url=claim.claim_url if claim else "",
         claim_url_official=claim.claim_url_official if claim else None,
         companies=tuple(dict.fromkeys(name for one in told for name in one.companies)),
+        shown_mention=best.id,
         title=best.title,
+        url=best.url,
         first_seen_at=first.told_at,
         first_source=first.source,
         first_mention=first.id,
         last_seen_at=last.told_at,
         mentions=len(told),
-        copies=sum(one.copies for one in told),
+        copies=sum(len(one.copies) for one in told),
         owners=len({one.owner for one in told}),
         confidence=_confidence(told),
         history=history[-MOST_STEPS:],

@@ -44,6 +44,9 @@ LEAST_SIMILAR_SHORT = 0.82
 FEWEST_SHORT_WORDS = 4
 MOST_SHORT_WORDS = 64
 
+LONG_BYTES = 2 + BANDS * 8 + PERMUTATIONS
+"""Length of a body's fingerprint; that of a short text is less."""
+
 _BY_CHANCE = 1 / 256  # share of bytes that are equal without their values being so
 _HEAD = 2  # bytes of version and sort
 _KEY = 8  # bytes of a key

@@ -45,7 +45,9 @@ class EventRow:
     claim_url: str
     claim_url_official: bool | None
     companies: list[str]
+    shown_mention: str
     title: str
+    url: str
     first_seen_at: datetime
     first_source: str
     first_mention: str

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from tgecrawler.domain.alert import rfc3339
 from tgecrawler.domain.event_edits import EventEdit, apply_edits
 from tgecrawler.domain.event_grouping import EventMention, group_mentions
-from tgecrawler.domain.event_state import Evidence, summarise
+from tgecrawler.domain.event_state import Evidence, Telling, summarise
+from tgecrawler.domain.near_duplicate import LONG_BYTES
 from tgecrawler.storage.cleaning import clean_row
 from tgecrawler.storage.companies import read_companies
 from tgecrawler.storage.models import (
@@ -45,6 +46,7 @@ _EVIDENCE = (
     "tier",
     "score",
     "title",
+    "url",
     "kind",
     "status",
     "project",
@@ -56,6 +58,8 @@ _EVIDENCE = (
     "claim_url",
     "claim_url_official",
 )
+# A body's fingerprint is longer than that of any headline; `text` itself is slow to reach.
+_FULL = sa.func.length(MENTION_TRAITS.c.fingerprint) >= LONG_BYTES
 _TOLD_AT = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)
 _ORIGINALS = (
     sa.select(
@@ -64,11 +68,21 @@ _ORIGINALS = (
         MENTION_TRAITS.c.entity,
         MENTION_TRAITS.c.track,
         MENTION_TRAITS.c.season,
+        _FULL.label("full"),
         *(MENTIONS.c[name] for name in _EVIDENCE),
     )
     .join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
     .where(MENTIONS.c.duplicate_of.is_(None))
 )
+_COPIES = sa.select(
+    MENTIONS.c.duplicate_of,
+    MENTIONS.c.id,
+    _TOLD_AT,
+    MENTIONS.c.tier,
+    _FULL,
+    MENTIONS.c.title,
+    MENTIONS.c.url,
+).join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ def regroup(connection: Connection, entities: Collection[str], now: datetime) ->
         member: state.id
         for group, state in zip(groups, states, strict=True)
         for id_ in group
-        for member in (id_, *copies.get(id_, ()))
+        for member in (id_, *(copy.id for copy in copies.get(id_, ())))
     }
     stored = _read_stored(connection, event_of)
     rows = [_row(state, stored, event_of, now) for state in states]
@@ -182,19 +196,20 @@ def _group(originals: dict[str, sa.Row[Any]], edits: Iterable[EventEdit]) -> lis
     return apply_edits(([mention.id for mention in event] for event in grouped), edits)
 
 
-def _read_copies(connection: Connection, originals: Collection[str]) -> dict[str, list[str]]:
-    query = sa.select(MENTIONS.c.duplicate_of, MENTIONS.c.id)
-    copies: dict[str, list[str]] = defaultdict(list)
-    for original, id_ in select_in(connection, query, MENTIONS.c.duplicate_of, originals):
-        copies[original].append(id_)
-    return copies
+def _read_copies(
+    connection: Connection, originals: Collection[str]
+) -> dict[str, tuple[Telling, ...]]:
+    copies: dict[str, list[Telling]] = defaultdict(list)
+    for original, *telling in select_in(connection, _COPIES, MENTIONS.c.duplicate_of, originals):
+        copies[original].append(Telling(*telling))
+    return {original: tuple(sorted(told)) for original, told in copies.items()}
 
 
 def _states(
     connection: Connection,
     groups: Iterable[Sequence[str]],
     originals: dict[str, sa.Row[Any]],
-    copies: dict[str, list[str]],
+    copies: dict[str, tuple[Telling, ...]],
 ) -> list[EventState]:
     companies = read_companies(connection, originals)
     evidence = {
@@ -202,7 +217,8 @@ def _states(
             id=id_,
             told_at=row.told_at,
             companies=tuple(companies.get(id_, ())),
-            copies=len(copies.get(id_, ())),
+            copies=copies.get(id_, ()),
+            full=bool(row.full),
             **{name: getattr(row, name) for name in _EVIDENCE},
         )
         for id_, row in originals.items()

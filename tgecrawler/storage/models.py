@@ -220,7 +220,9 @@ class Event(Base):
     claim_url: Mapped[str] = mapped_column(String(URL_CHARS))
     claim_url_official: Mapped[bool | None]
     companies: Mapped[list[str]] = mapped_column(JSON)
+    shown_mention: Mapped[str] = mapped_column(String(KEY_CHARS))
     title: Mapped[str] = mapped_column(String(1_000))
+    url: Mapped[str] = mapped_column(String(URL_CHARS))
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     first_source: Mapped[str] = mapped_column(String(100))
     first_mention: Mapped[str] = mapped_column(String(KEY_CHARS))
