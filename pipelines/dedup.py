@@ -73,7 +73,10 @@ class DedupPipeline:
         if not isinstance(item, Mention):
             return item
         keys = {"same_url": url_key(item.canonical_url), "same_text": text_key(item.text)}
-        fingerprint = make_fingerprint(item.title, item.summary, item.text, self.ordinary)
+        project, token = (item.traits.project, item.traits.token) if item.traits else ("", "")
+        fingerprint = make_fingerprint(
+            item.title, item.summary, item.text, self.ordinary, project=project, token=token
+        )
         near = await self._near(item, fingerprint)
         told_in = {why: self.known.get(key, "") for why, key in keys.items() if key}
         told_in["near_copy"] = near[0].id if near else ""

@@ -151,11 +151,11 @@ class Mention:
 
     The spider fills everything up to ``seen_at``; ``entry_id`` is the ledger's
     handle and the row's key (``domain.fingerprint.mention_key``). The relevance
-    pipeline adds ``assessment``; the dedup pipeline adds ``url_key``,
-    ``text_key``, ``fingerprint``, ``near`` (entry_ids of near copies, each with
-    its similarity from 0 to 1) and ``copy_of``, the entry_id of a mention known
-    to be the same story (a hint: the database decides); the event pipeline adds
-    ``traits``. ``page_error`` says why the article's page could not be read; the
+    pipeline adds ``assessment``, the event pipeline ``traits``; the dedup
+    pipeline adds ``url_key``, ``text_key``, ``fingerprint``, ``near`` (entry_ids
+    of near copies, each with its similarity from 0 to 1) and ``copy_of``, the
+    entry_id of a mention known to be the same story (a hint: the database
+    decides). ``page_error`` says why the article's page could not be read; the
     mention then stands on the feed's words alone. ``links`` are the page's, and
     are not stored.
     """

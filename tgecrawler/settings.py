@@ -23,8 +23,9 @@ EXTENSIONS = {
 ITEM_PIPELINES = {
     "pipelines.freshness.FreshnessPipeline": 100,  # cheap, and needs only the date
     "pipelines.relevance.RelevancePipeline": 200,
-    "pipelines.dedup.DedupPipeline": 300,  # only what is relevant is worth a fingerprint
-    "pipelines.event.EventPipeline": 400,
+    "pipelines.event.EventPipeline": 300,
+    # only what is relevant is worth a fingerprint, and that says whose token it is about
+    "pipelines.dedup.DedupPipeline": 400,
     "pipelines.database.DatabasePipeline": 900,
 }
 DOWNLOADER_MIDDLEWARES: dict[str, int] = {

@@ -32,6 +32,18 @@ LAUNCH = Story(
     "The token generation event follows two years of development of the storage network. "
     "Holders will be able to stake and to vote. A tenth of the supply is for early users.",
 )
+PROJECTS = ("Quillon", "Brisk", "Ostler", "Vantor", "Pellar", "Junia", "Corvo", "Sable")
+
+
+def launch_of(path: str, name: str, hours_old: int = 3) -> Story:
+    """Return a launch told in the same words as LAUNCH, of another project: no copy of it."""
+    title, text = (
+        words.replace("Nimbus Protocol", name).replace("NIMB", name[:4].upper())
+        for words in (LAUNCH.title, LAUNCH.text)
+    )
+    return Story(path, title, text, hours_old)
+
+
 AIRDROP = Story(
     "/airdrop",
     "Tidepool opens airdrop claims for early users",

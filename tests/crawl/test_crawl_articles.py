@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import Project, Web
-from newsroom import AIRDROP, LAUNCH, WIDOW, Story, page, sources
+from newsroom import AIRDROP, LAUNCH, PROJECTS, WIDOW, Story, launch_of, page, sources
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_a_listing_page(project: Project, web: Web) -> None:
 
 
 def test_the_rest_of_a_large_site_waits_for_the_next_run(project: Project, web: Web) -> None:
-    stories = [Story(f"/s{n}", LAUNCH.title, f"{n} {LAUNCH.text}") for n in range(5)]
+    stories = [launch_of(f"/s{n}", name) for n, name in enumerate(PROJECTS[:5])]
     for story in stories:
         web.serve(story.path, page(story))
     urls = "".join(f"<url><loc>{{base}}{story.path}</loc></url>" for story in stories)

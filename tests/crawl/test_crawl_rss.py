@@ -11,7 +11,20 @@ import time
 import pytest
 
 from harness import Project, Web
-from newsroom import AIRDROP, LAUNCH, PRICE, STORIES, WATCHLIST, WIDOW, Story, page, rss, sources
+from newsroom import (
+    AIRDROP,
+    LAUNCH,
+    PRICE,
+    PROJECTS,
+    STORIES,
+    WATCHLIST,
+    WIDOW,
+    Story,
+    launch_of,
+    page,
+    rss,
+    sources,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -147,17 +160,7 @@ def test_an_archived_crawl_replays_to_the_same_rows(project: Project, desk: Web)
 
 
 def test_ctrl_c_half_way_and_once_more_is_one_whole_run(project: Project, web: Web) -> None:
-    stories = [
-        Story(
-            f"/story{n}",
-            f"Project {name} announces launch of its token",
-            f"{name}. {LAUNCH.text}",
-            n + 1,
-        )
-        for n, name in enumerate(
-            ("Quillon", "Brisk", "Ostler", "Vantor", "Pellar", "Junia", "Corvo", "Sable")
-        )
-    ]
+    stories = [launch_of(f"/story{n}", name, n + 1) for n, name in enumerate(PROJECTS)]
     for story in stories:
         web.serve(story.path, page(story), delay_s=0.4)
     web.serve("/rss", rss(stories))

@@ -44,6 +44,17 @@ def test_the_alerts_are_the_expected_ones(demo: Project) -> None:
     assert sorted(found, key=str) == sorted(expected, key=str)
 
 
+def test_the_events_are_the_expected_ones(demo: Project) -> None:
+    shown = ("project", "token", "kind", "status", "mentions", "copies", "owners")
+    found = [
+        {name: event[name] for name in shown}
+        | {"history": [step["status"] for step in event["history"]]}
+        for event in json.loads(demo.scrapy("events", "--json").stdout)
+    ]
+    expected = json.loads((EXPECTED.parent / "events.expected.json").read_text(encoding="utf-8"))
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
 def test_copies_are_kept_as_witnesses(demo: Project) -> None:
     copies = demo.rows(
         "select copy.source, original.source from mentions copy"

@@ -30,9 +30,11 @@ pytestmark = pytest.mark.skipif(
 JSON_FEEDS = {"crypto_push_blog-feed.json": 10, "nnw_DaringFireball.json": 48}
 
 # It gives the feed proxy's address; the feed names the article's own as well
-# (feedburner:origLink, pheedo:origLink), and that is what ours gives.
+# (feedburner:origLink, pheedo:origLink), and that is what ours gives. The links of Google Alerts
+# carry the article's address.
 PROXIES = {
     "feedjira_TechCrunch.xml": "http://feedproxy.google.com/",
+    "feedjira_google_alerts_atom.xml": "https://www.google.com/url?",
     "nodefeedparser_illegally-nested.xml": "http://feedproxy.google.com/",
     "nodefeedparser_wapowellness.xml": "http://feeds.washingtonpost.com/",
 }

@@ -14,7 +14,8 @@ import unicodedata
 
 from tgecrawler.domain.urls import canonicalize_url
 
-VERSION = "1"
+URL_VERSION = "2"  # changes with `canonicalize_url`
+TEXT_VERSION = "1"
 FEWEST_WORDS = 25  # below this two texts may agree by chance: captions, one-line notes
 
 _WORD = re.compile(r"\w+")
@@ -22,12 +23,12 @@ _WORD = re.compile(r"\w+")
 
 def url_key(url: str) -> str:
     """Return the key of the page at `url`: the same for every spelling of it."""
-    return _digest("url", canonicalize_url(url) or url)
+    return _digest(URL_VERSION, "url", canonicalize_url(url) or url)
 
 
 def mention_key(source: str, url: str) -> str:
     """Return the key of what `source` told at `url`: one row each."""
-    return _digest("mention", source, canonicalize_url(url) or url)
+    return _digest(URL_VERSION, "mention", source, canonicalize_url(url) or url)
 
 
 def text_key(text: str) -> str:
@@ -36,7 +37,7 @@ def text_key(text: str) -> str:
     "" for a text of fewer than `FEWEST_WORDS` words, which identifies no story.
     """
     words = normal_words(text)
-    return _digest("text", *words) if len(words) >= FEWEST_WORDS else ""
+    return _digest(TEXT_VERSION, "text", *words) if len(words) >= FEWEST_WORDS else ""
 
 
 def normal_words(text: str) -> list[str]:
@@ -44,6 +45,6 @@ def normal_words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
-def _digest(*parts: str) -> str:
+def _digest(version: str, *parts: str) -> str:
     joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return VERSION + hashlib.blake2b(joined, digest_size=16).hexdigest()
+    return version + hashlib.blake2b(joined, digest_size=16).hexdigest()

@@ -6,6 +6,10 @@ sets of shingles, with a standard error of sqrt(J (1 - J) / 512). Of each value 
 byte is kept (b-bit MinHash, Li and Koenig 2010): of 512 values a byte tells more
 than four bytes of 128. A text too short
 for that (a post, a headline without a body) is known by its words, in their order.
+
+Exchanges announce every listing in the same words but for the token. So a
+fingerprint also says whose token its text is about: texts about different ones
+are no copies, however alike.
 """
 
 from __future__ import annotations
@@ -44,11 +48,12 @@ LEAST_SIMILAR_SHORT = 0.82
 FEWEST_SHORT_WORDS = 4
 MOST_SHORT_WORDS = 64
 
-LONG_BYTES = 2 + BANDS * 8 + PERMUTATIONS
+LONG_BYTES = 10 + BANDS * 8 + PERMUTATIONS
 """Length of a body's fingerprint; that of a short text is less."""
 
 _BY_CHANCE = 1 / 256  # share of bytes that are equal without their values being so
-_HEAD = 2  # bytes of version and sort
+_SORT = 2  # bytes of version and sort; behind them 4 of the project and 4 of the token
+_HEAD = 10
 _KEY = 8  # bytes of a key
 
 _STOP = word_set(
@@ -96,21 +101,32 @@ _UNITS = {"mn": "m", "mln": "m", "million": "m", "bn": "b", "billion": "b"}
 _NUMBER = re.compile(r"(\d[\d.,]*)\s?(\D*)")
 
 
-def make_fingerprint(title: str, summary: str, text: str, ordinary: Container[str]) -> bytes:
+def make_fingerprint(
+    title: str,
+    summary: str,
+    text: str,
+    ordinary: Container[str],
+    *,
+    project: str = "",
+    token: str = "",
+) -> bytes:
     """Return what a text is known by, b"" where it says too little to be told from others.
 
-    Of at least `FEWEST_LONG_WORDS` words of `text`: 770 bytes. Else of the title
-    (of a text without one: its text, or its summary), 10 bytes and 4 for each word.
+    Of at least `FEWEST_LONG_WORDS` words of `text`: `LONG_BYTES`. Else of the title
+    (of a text without one: its text, or its summary), 18 bytes and 4 for each word.
 
     Args:
         ordinary: words of the language, in lower case. All others are names, and
             two short texts are copies only if they name the same, and both or none
             of them says that something begins, ends, is put off or called off.
+        project, token: keys of whose token it is about (``EventTraits``), "" where
+            that is not known.
     """
     words = normal_words(text)[:MOST_WORDS]
     if len(words) >= FEWEST_LONG_WORDS:
-        return bytes([VERSION]) + LONG + _signature(words)
-    return _short(title or text or summary, ordinary)
+        return bytes([VERSION]) + LONG + _subject(project, token) + _signature(words)
+    short = _short(title or text or summary, ordinary)
+    return short and bytes([VERSION]) + SHORT + _subject(project, token) + short
 
 
 def band_keys(fingerprint: bytes) -> tuple[int, ...]:
@@ -127,12 +143,12 @@ def band_keys(fingerprint: bytes) -> tuple[int, ...]:
 def similarity(one: bytes, other: bytes) -> float:
     """Return how alike two texts are, from 0 to 1; 0.0 for those that cannot be compared."""
     sort = _sort(one)
-    if not sort or sort != _sort(other):
+    if not sort or sort != _sort(other) or _differ(one[_SORT:_HEAD], other[_SORT:_HEAD]):
         return 0.0
     if sort == LONG:
         equal = int(np.count_nonzero(_values(one) == _values(other))) / PERMUTATIONS
         return max(0.0, (equal - _BY_CHANCE) / (1 - _BY_CHANCE))
-    if one[: _HEAD + _KEY] != other[: _HEAD + _KEY]:
+    if one[_HEAD : _HEAD + _KEY] != other[_HEAD : _HEAD + _KEY]:
         return 0.0  # they name different things
     return _alike(_words_of(one), _words_of(other))
 
@@ -152,12 +168,29 @@ def _sort(fingerprint: bytes) -> bytes:
     """Return LONG or SHORT, b"" for bytes that are no fingerprint of this version."""
     if fingerprint[:1] != bytes([VERSION]):
         return b""
-    sort, size = fingerprint[1:_HEAD], len(fingerprint) - _HEAD
+    sort, size = fingerprint[1:_SORT], len(fingerprint) - _HEAD
     if sort == LONG and size == BANDS * _KEY + PERMUTATIONS:
         return LONG
     if sort == SHORT and size > _KEY and (size - _KEY) % 4 == 0:
         return SHORT
     return b""
+
+
+def _subject(project: str, token: str) -> bytes:
+    """Return 4 bytes for whose token it is, and 4 for the token; zeros where it is not known."""
+    known = (hashlib.blake2b(name.encode(), digest_size=4).digest() for name in (project, token))
+    return b"".join(
+        digest if name else bytes(4) for name, digest in zip((project, token), known, strict=True)
+    )
+
+
+def _differ(one: bytes, other: bytes) -> bool:
+    """Return whether two subjects are not the same: by the token, else by the project."""
+    tokens, projects = (one[4:], other[4:]), (one[:4], other[:4])
+    for mine, others in (tokens, projects):
+        if any(mine) and any(others):
+            return mine != others
+    return False
 
 
 def _signature(words: list[str]) -> bytes:
@@ -189,7 +222,7 @@ def _short(text: str, ordinary: Container[str]) -> bytes:
     what = "\x1f".join([" ".join(sorted(names)), *sorted(turns)])
     hashes = [_hash(word.encode(), 4) for word in words]
     key = _hash(what.encode(), _KEY).to_bytes(_KEY, "little")
-    return bytes([VERSION]) + SHORT + key + np.array(hashes, dtype="<u4").tobytes()
+    return key + np.array(hashes, dtype="<u4").tobytes()
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:

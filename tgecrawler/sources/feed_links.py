@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tgecrawler.domain.urls import resolve_url
+from tgecrawler.domain.url_redirects import is_feed_proxy
+from tgecrawler.domain.urls import resolve_url, unwrap_url
 from tgecrawler.sources.feed_fields import Fields, inner_text
 
 if TYPE_CHECKING:
@@ -24,17 +25,20 @@ def entry_link(fields: Fields, element: etree._Element, base: str) -> str:
     """Return the article's own absolute address, or "".
 
     First what a feed proxy noted as the original; then the link (Atom: the HTML
-    alternate); then a permanent id. Enclosures are never articles.
+    alternate); then a permanent id. Enclosures are never articles. A link that
+    only counts clicks stands back behind all of these, and one that carries the
+    article's address gives way to it.
     """
-    for href, holder in _link_candidates(fields):
-        resolved = _resolve(href, holder, base)
-        if resolved:
+    counted = ""
+    for href, holder in _link_candidates(fields, element):
+        resolved = unwrap_url(_resolve(href, holder, base))
+        if resolved and not is_feed_proxy(resolved):
             return resolved
-    about = element.get(RDF_ABOUT, "")
-    return _resolve(about, element, base) if _ABSOLUTE.match(about) else ""
+        counted = counted or resolved
+    return counted
 
 
-def _link_candidates(fields: Fields) -> Iterator[tuple[str, etree._Element]]:
+def _link_candidates(fields: Fields, entry: etree._Element) -> Iterator[tuple[str, etree._Element]]:
     for name in ("feedburner:origLink", "pheedo:origLink"):
         for element in fields.get(name, ()):
             yield inner_text(element), element
@@ -51,6 +55,9 @@ def _link_candidates(fields: Fields) -> Iterator[tuple[str, etree._Element]]:
     for element in fields.get("id", ()):
         if _ABSOLUTE.match(inner_text(element)):
             yield inner_text(element), element
+    about = entry.get(RDF_ABOUT, "")
+    if _ABSOLUTE.match(about):
+        yield about, entry
 
 
 def _alternates(links: list[etree._Element]) -> Iterator[tuple[str, etree._Element]]:

@@ -32,6 +32,8 @@ _PUBLISHED = (
 )  # fmt: skip
 _AUTHOR = ("author", "article:author", "dc.creator", "parsely-author", "byl", "sailthru.author")
 _TITLE = ("og:title", "twitter:title", "parsely-title", "dc.title")
+_ABSOLUTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
+_FRONT = re.compile(r"(?:[a-z]{2}(?:[-_][a-z]{2})?)?", re.IGNORECASE)  # of a site, or of a language
 _META_NAMES = ("property", "name", "itemprop", "http-equiv")
 _LANG = ("og:locale", "content-language", "dc.language", "language")
 
@@ -114,8 +116,10 @@ def canonical_of(tree: HtmlElement, declared: Declared, url: str) -> str:
     """Return the address that the page gives itself, or `url` where that cannot be its own.
 
     A page may name another spelling of itself, and another host of its own
-    site. It may not pass itself off as a stranger's page, or as its home page:
-    either would make it a duplicate of something else.
+    site. It may not pass itself off as a stranger's page: that would let it take
+    a story over, and real copies are known by their text. A front page, a part
+    of a page and a relative address are faults of a template: each would make all
+    articles of a site one story.
     """
     links = (
         node.get("href") or ""
@@ -123,7 +127,8 @@ def canonical_of(tree: HtmlElement, declared: Declared, url: str) -> str:
         if "canonical" in (node.get("rel") or "").lower().split()
     )
     for candidate in (*links, declared.meta.get("og:url", "")):
-        resolved = resolve_url(candidate, url)
+        written = _ABSOLUTE.match(candidate) and "#" not in candidate
+        resolved = resolve_url(candidate, url) if written else ""
         if resolved and _may_be(resolved, url):
             return resolved
     return url
@@ -137,8 +142,9 @@ def _is_article(kinds: Any) -> bool:
 def _may_be(canonical: str, url: str) -> bool:
     if _site(canonical) != _site(url):
         return False
-    home = canonicalize_url(f"https://{host_of(canonical)}/")
-    return canonicalize_url(canonical) != home or canonicalize_url(url) == home
+    known = canonicalize_url(canonical)
+    is_front = _FRONT.fullmatch(known.partition("://")[2].partition("/")[2]) is not None
+    return not is_front or known == canonicalize_url(url)
 
 
 def _site(url: str) -> str:

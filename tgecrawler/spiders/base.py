@@ -13,6 +13,7 @@ from scrapy import Request, Spider
 
 from tgecrawler.domain.fingerprint import mention_key, url_key
 from tgecrawler.domain.freshness import AgeLimit
+from tgecrawler.domain.urls import unwrap_url
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
@@ -176,7 +177,7 @@ class TgeSpider(Spider):
 
     def _page_request(self, page: str, one: Waiting) -> Request:
         return Request(
-            one.entry.url,
+            unwrap_url(one.entry.url),  # past a redirector that bears its target
             callback=self.read_page,
             errback=self.page_failed,
             cb_kwargs={"page": page},

@@ -75,7 +75,10 @@ def _traits(
         exchange=row.exchange,
     )
     traits = traits_of(row.title, row.summary, row.text, assessment, anybodys)
-    return traits_row(row.id, traits, make_fingerprint(row.title, row.summary, row.text, ordinary))
+    fingerprint = make_fingerprint(
+        row.title, row.summary, row.text, ordinary, project=traits.project, token=traits.token
+    )
+    return traits_row(row.id, traits, fingerprint)
 
 
 _OUTDATED = (
