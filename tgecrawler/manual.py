@@ -12,7 +12,7 @@ from tgecrawler.options import OPTIONS, Option
 ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
-    ("make demo", "crawl a bundled archive without network, then show its alerts"),
+    ("make demo", "crawl a bundled archive without network, then show its alerts and events"),
     ("make test", "lint, types and all tests"),
     ("make crawl", "one cycle over the default sources into `var/tge.db`"),
     (
@@ -20,11 +20,20 @@ COMMANDS = (
         "feeds → entries → article pages (`-a only=SLUG,SLUG`, `-a max_age_days=N`)",
     ),
     ("scrapy crawl articles", "sites without a feed; back-fill with `-a since=2026-01-01`"),
+    (
+        "scrapy crawl records",
+        "JSON lines that others collected (`-a file=PATH -a max_age_days=0`)",
+    ),
     ("scrapy alerts", "what was found (`--company --kind --since --min-score --json --svg`)"),
+    (
+        "scrapy events",
+        "the same by event (`--company --kind --status --since --min-confidence --largest --json`); "
+        "`show EVENT`, `merge EVENT EVENT`, `split EVENT MENTION`",
+    ),
     ("scrapy explain URL", "the score with every reason; also a file, or `-` with `--title`"),
     (
         "scrapy evaluate FILE.jsonl",
-        "precision, recall and F1 against a labelled file (`--json --errors`)",
+        "precision, recall and F1 against a labelled file (`--events --json --errors`)",
     ),
     (
         "scrapy fit FILE.jsonl ...",
