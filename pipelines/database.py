@@ -117,7 +117,7 @@ class DatabasePipeline:
         rejected = [row for row in rows if isinstance(row, Rejected)]
         started = time.perf_counter()
         try:
-            outcomes = await asyncio.to_thread(self.store.write, mentions, rejected)
+            result = await asyncio.to_thread(self.store.write, mentions, rejected)
         except DatabaseError as error:
             logger.error("database: %d rows are left for the next run: %s", len(rows), error)
             self._give_up(mentions)
@@ -125,9 +125,9 @@ class DatabasePipeline:
             logger.exception("database: %d rows are left for the next run", len(rows))
             self._give_up(mentions)
         else:
-            self.report.batch_written(mentions, outcomes, time.perf_counter() - started)
+            self.report.batch_written(mentions, result, time.perf_counter() - started)
             for mention in mentions:
-                self.ledger.close(mention.entry_id, outcomes[mention.entry_id])
+                self.ledger.close(mention.entry_id, result.outcomes[mention.entry_id])
 
     def _give_up(self, mentions: Sequence[Mention]) -> None:
         self.report.batch_failed(len(mentions))

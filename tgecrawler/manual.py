@@ -27,8 +27,8 @@ COMMANDS = (
     ("scrapy alerts", "what was found (`--company --kind --since --min-score --json --svg`)"),
     (
         "scrapy events",
-        "the same by event (`--company --kind --status --since --min-confidence --largest --json`); "
-        "`show EVENT`, `merge EVENT EVENT`, `split EVENT MENTION`",
+        "the same by event (`--company --kind --status --since --min-confidence --largest "
+        "--json`); `show EVENT`, `merge EVENT EVENT`, `split EVENT MENTION`",
     ),
     ("scrapy explain URL", "the score with every reason; also a file, or `-` with `--title`"),
     (

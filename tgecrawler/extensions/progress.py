@@ -90,7 +90,8 @@ def summary_line(report: dict[str, Any]) -> str:
     return (
         f"{report['run']['reason']} after {report['run']['cycle_s']:.1f} s; "
         f"{sources['polled']} sources, {sources['failed']} failed; "
-        f"{report['entries_seen']} entries: {counts or 'none'}; {report['alerts']} alerts"
+        f"{report['entries_seen']} entries: {counts or 'none'}; {report['alerts']} alerts, "
+        f"{report['events']['new']} new events"
     )
 
 
@@ -109,5 +110,7 @@ def run_table(report: dict[str, Any]) -> Table:
         table.add_row(f"  {outcome}", str(count))
     table.add_row("requests", str(report["requests"]["sent"]))
     table.add_row("alerts", str(report["alerts"]), style="bold")
+    table.add_row("new events", str(report["events"]["new"]))
+    table.add_row("events changed", str(report["events"]["changed"]))
     table.add_row("seconds", f"{report['run']['cycle_s']:.1f}")
     return table

@@ -21,11 +21,13 @@ from tgecrawler.extensions.store import Store
 from tgecrawler.items import OUTCOMES, Mention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from scrapy import Request, Spider
     from scrapy.crawler import Crawler
     from scrapy.http import Response
+
+    from tgecrawler.storage.batch import WriteResult
 
 logger = logging.getLogger(__name__)
 
@@ -94,14 +96,16 @@ class RunReport:
             self.durations["fetch"].add(latency_s)
 
     def batch_written(
-        self, mentions: Sequence[Mention], outcomes: Mapping[str, str], took_s: float
+        self, mentions: Sequence[Mention], result: WriteResult, took_s: float
     ) -> None:
         """Count a committed batch."""
         now = datetime.now(UTC)
         self.durations["write"].add(took_s)
         self.stats.inc_value("tge/database/batches")
+        self.stats.inc_value("tge/events/new", len(result.events))
+        self.stats.inc_value("tge/events/changed", len(result.changed_events))
         for mention in mentions:
-            if outcomes[mention.entry_id] != "stored":
+            if result.outcomes[mention.entry_id] != "stored":
                 continue
             self.alerts += 1
             if mention.published_at is not None:
@@ -150,6 +154,7 @@ class RunReport:
             "entries_seen": count("tge/entries_seen"),
             "outcomes": {name: count(f"tge/outcome/{name}") for name in OUTCOMES},
             "alerts": self.alerts,
+            "events": {name: count(f"tge/events/{name}") for name in ("new", "changed")},
             "requests": {
                 "sent": sum(self.requests.values()),
                 "by_kind": dict(sorted(self.requests.items())),

@@ -10,7 +10,7 @@ from scrapy import signals
 from scrapy.exceptions import NotConfigured
 
 from tgecrawler.addon import runtime_of
-from tgecrawler.storage.batch import Batch, Rejected
+from tgecrawler.storage.batch import Batch, Rejected, WriteResult
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.queries import fingerprints, known_stories
 from tgecrawler.storage.records import SourceHealth
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tgecrawler.extensions.health import SourceState
-    from tgecrawler.items import Mention, Outcome
+    from tgecrawler.items import Mention
     from tgecrawler.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -73,10 +73,8 @@ class Store:
         """Yield the fingerprints of recent mentions, each with its id and when it was told."""
         return fingerprints(self.engine, since=datetime.now(UTC) - STORIES_KEPT)
 
-    def write(
-        self, mentions: Sequence[Mention], rejected: Sequence[Rejected]
-    ) -> Mapping[str, Outcome]:
-        """Write one batch in one transaction; return each mention's outcome.
+    def write(self, mentions: Sequence[Mention], rejected: Sequence[Rejected]) -> WriteResult:
+        """Write one batch in one transaction; return what became of it.
 
         Blocks: call it in a thread. What it has written is known from then on.
 
@@ -88,12 +86,12 @@ class Store:
             rejected=rejected,
             rules_version=self.runtime.assessor.rules_version,
         )
-        outcomes = self.writer.write(batch).outcomes
-        for entry_id, outcome in outcomes.items():
+        result = self.writer.write(batch)
+        for entry_id, outcome in result.outcomes.items():
             self.seen.add(entry_id, outcome, "")
         for row in rejected:
             self.seen.add(row.id, row.outcome, row.rules_version)
-        return outcomes
+        return result
 
     def write_run(self, report: dict[str, Any]) -> None:
         """Store a run's report."""
