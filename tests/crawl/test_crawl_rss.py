@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,18 @@ def test_a_redirected_page_is_known_by_both_addresses(project: Project, desk: We
     project.crawl("rss")
     rows = project.rows("select url, canonical_url from mentions where title like 'Nimbus%'")
     assert rows == [(f"{desk.base}{LAUNCH.path}", f"{desk.base}/new")]
+
+
+def test_the_proxy_of_a_feed_leads_to_the_article(project: Project, desk: Web) -> None:
+    counted = replace(LAUNCH, path="/~r/desk/~3/launch")
+    lost = replace(AIRDROP, path="/~r/desk/~3/airdrop")
+    desk.serve(counted.path, status=302, headers={"Location": f"{{base}}{LAUNCH.path}"})
+    desk.serve(lost.path, "<p>Opening the story for you. Enable scripts if nothing happens.</p>")
+    desk.serve("/rss", rss([counted, lost]))
+    project.crawl("rss")
+    rows = project.rows("select canonical_url, page_error from mentions order by title")
+    assert rows[0] == (f"{desk.base}{LAUNCH.path}", "")
+    assert rows[1][1] == "a feed's proxy that leads to no article"
 
 
 def test_robots_txt_is_obeyed(project: Project, desk: Web) -> None:

@@ -50,6 +50,7 @@ _NEWS_HEAD = re.compile(rb"\x08[\x00-\x7f]\x22([\x80-\xff]?)([\x00-\x7f])", re.D
 
 _FEED_PROXIES = (
     "feedproxy.google.com",
+    "news.google.com",
     "feedburner.com",
     "feedblitz.com",
     "feedsportal.com",
@@ -89,7 +90,7 @@ def wrapped_url(host: str, path: str, query: str) -> str:
 
 
 def is_feed_proxy(url: str) -> bool:
-    """Return whether a feed service counts the clicks on this address: not an article's own.
+    """Return whether an address is a feed service's that leads on to an article.
 
     Args:
         url: absolute, as `resolve_url` gives it.

@@ -13,6 +13,7 @@ from scrapy import Request, Spider
 
 from tgecrawler.domain.fingerprint import mention_key, url_key
 from tgecrawler.domain.freshness import AgeLimit
+from tgecrawler.domain.url_redirects import is_feed_proxy
 from tgecrawler.domain.urls import unwrap_url
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.extensions.health import SourceHealth
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAGES_KEPT = 64  # parsed pages held for a second source of the same address
+PAGES_KEPT = 128  # parsed pages held for a second source, each under its one or two addresses
 FEED_PRIORITY = 100  # feeds before pages: they tell which pages are wanted
 
 
@@ -128,6 +129,9 @@ class TgeSpider(Spider):
     def read_page(self, response: Response, page: str) -> Iterator[Mention]:
         """Turn an article page into a mention for each entry that waits for it."""
         waiting = self._waiting.pop(page)
+        if is_feed_proxy(response.url):  # its own words are not the article's
+            yield from self._without_page(waiting, "a feed's proxy that leads to no article")
+            return
         try:
             article = parse_article(
                 response.body, url=response.url, content_type=content_type_of(response)
@@ -136,6 +140,7 @@ class TgeSpider(Spider):
             yield from self._without_page(waiting, str(error))
             return
         self._keep(page, article)
+        self._keep(url_key(article.canonical_url), article)
         for one in waiting:
             yield mention_of(one, article)
 
@@ -162,7 +167,7 @@ class TgeSpider(Spider):
 
     def _read(self, one: Waiting) -> Iterator[Any]:
         page = url_key(one.entry.url)
-        if one.entry.text:
+        if one.entry.text and not is_feed_proxy(one.entry.url):
             self._avoid("full_text")
             yield mention_of(one, None)
         elif page in self._pages:
