@@ -15,6 +15,7 @@ from tgecrawler.dedup.memory import MemoryIndex
 from tgecrawler.dedup.redis import RedisIndex
 from tgecrawler.domain.fingerprint import text_key, url_key
 from tgecrawler.domain.near_duplicate import make_fingerprint
+from tgecrawler.errors import OptionError
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Mention
 
@@ -59,10 +60,7 @@ class DedupPipeline:
         runtime, store = runtime_of(crawler), crawler.get_extension(Store)
         index: NearIndex
         if url := str(runtime.options["TGE_REDIS_URL"]):
-            client = Redis.from_url(
-                url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-            )
-            index = RedisIndex(client, COPIES_WITHIN)
+            index = RedisIndex(_redis(url), COPIES_WITHIN)
         else:
             index = memory = MemoryIndex(COPIES_WITHIN)
             memory.load(store.fingerprints() if store else ())
@@ -110,3 +108,13 @@ class DedupPipeline:
                 self._index_failed = True
                 logger.error("TGE_REDIS_URL: near copies are not found while %s", error)
             return []
+
+
+def _redis(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+        )
+    except ValueError:
+        # the value is not shown: it may hold a password
+        raise OptionError("TGE_REDIS_URL is redis://host:6379/0, rediss://… or unix://…") from None

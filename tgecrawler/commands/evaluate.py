@@ -101,11 +101,11 @@ class Found:
             lenient: an assessor that takes every text for relevant, so that kind,
                 status and project are told of all.
         """
-        duplicates = find_duplicates(records, ordinary_words(lenient.lexicon))
-        judged = [(record, assess_record(lenient, record)) for record in records if record.tge]
-        return cls(
-            records, duplicates, find_events(judged, duplicates, anybodys_of(lenient.lexicon))
-        )
+        judged = [(record, assess_record(lenient, record)) for record in records]
+        anybodys = anybodys_of(lenient.lexicon)
+        duplicates = find_duplicates(judged, ordinary_words(lenient.lexicon), anybodys)
+        told = [pair for pair in judged if pair[0].tge]
+        return cls(records, duplicates, find_events(told, duplicates, anybodys))
 
     def figures(self) -> dict[str, float]:
         """Return the figures of the contract: pairs of one event, and pairs of copies."""

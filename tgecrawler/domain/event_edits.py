@@ -32,7 +32,7 @@ def apply_edits(events: Iterable[Sequence[str]], edits: Iterable[EventEdit]) -> 
     groups: dict[int, list[str]] = {at: list(event) for at, event in enumerate(events)}
     group_of = {id_: at for at, event in groups.items() for id_ in event}
     for edit in sorted(edits, key=lambda edit: edit.id):
-        known = [id_ for id_ in edit.mentions if id_ in group_of]
+        known = [id_ for id_ in dict.fromkeys(edit.mentions) if id_ in group_of]
         if not known:
             continue
         if edit.action == "merge":

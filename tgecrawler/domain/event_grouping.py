@@ -106,14 +106,15 @@ def _of_entity(mentions: Sequence[EventMention]) -> Iterator[list[EventMention]]
 
 def _join_launch(tracks: dict[str, list[EventMention]]) -> None:
     """Count listings that name no exchange to the launch, where they are part of it."""
-    unplaced, launch = tracks.pop(ANYWHERE, []), tracks.get(MAIN, [])
+    unplaced, launch = tracks.pop(ANYWHERE, []), tuple(tracks.get(MAIN, ()))
     happened = [mention.told_at for mention in launch if mention.status in HAPPENED]
     # one text alone may have said so too early
     live_at = happened[1] if len(happened) > 1 else None
+    ahead = [mention for mention in unplaced if mention.status in AHEAD]
+    until = live_at + timedelta(days=LAUNCH_DAYS) if live_at else None
+    launch += tuple(mention for mention in ahead if until is None or mention.told_at <= until)
     for mention in unplaced:
-        near = any(_days(mention, other) <= LAUNCH_DAYS for other in launch)
-        early = live_at is None or mention.told_at <= live_at + timedelta(days=LAUNCH_DAYS)
-        part = near or (mention.status in AHEAD and early)
+        part = any(_days(mention, other) <= LAUNCH_DAYS for other in launch)
         tracks[MAIN if part else ANYWHERE].append(mention)
     tracks[MAIN].sort(key=_in_time)
     if not tracks[MAIN]:

@@ -59,12 +59,19 @@ def compare_duplicates(found: Mapping[str, str], labelled: Mapping[str, str]) ->
     return Agreement(right, len(found), len(labelled))
 
 
-def find_duplicates(records: Sequence[LabelledRecord], ordinary: Container[str]) -> dict[str, str]:
+def find_duplicates(
+    judged: Sequence[tuple[LabelledRecord, Assessment]],
+    ordinary: Container[str],
+    anybodys: Container[str],
+) -> dict[str, str]:
     """Return the original of each record that says nearly the same as an earlier one."""
-    prints = {
-        record.id: make_fingerprint(record.title, record.summary, record.text, ordinary)
-        for record in records
-    }
+    prints: dict[str, bytes] = {}
+    for record, assessment in judged:
+        title, summary, text = record.title, record.summary, record.text
+        project, token, *_ = traits_of(title, summary, text, assessment, anybodys)
+        prints[record.id] = make_fingerprint(
+            title, summary, text, ordinary, project=project, token=token
+        )
     near: dict[str, list[str]] = defaultdict(list)
     for one, other in _candidates(prints):
         if are_copies(prints[one], prints[other]):
@@ -76,7 +83,7 @@ def find_duplicates(records: Sequence[LabelledRecord], ordinary: Container[str])
             published_at=moment_of(record),
             near=tuple(near.get(record.id, ())),
         )
-        for record in records
+        for record, _ in judged
     )
     return {id_: original for id_, original in originals.items() if id_ != original}
 

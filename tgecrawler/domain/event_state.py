@@ -23,6 +23,8 @@ TRUST = {1: 0.9, 2: 0.8, 3: 0.7}
 
 STRONG = 0.5  # score times trust, from which one mention moves the status by itself
 HALF_LIFE_DAYS = 1.0  # in which what was said about the status loses half its weight
+FORGOTTEN_DAYS = 30  # after which nothing of that weight is left
+MOST_LATELY = 500  # mentions that are weighed; a busier event has its status from the last
 CONFIRMED = 2  # owners that said it happened; after that no plan turns it back
 MOST_STEPS = 50  # of a history that are kept, the last ones
 
@@ -150,7 +152,7 @@ def summarise(evidence: Sequence[Evidence]) -> EventState:
     return EventState(
         id=event_key(first.id),
         project=_most(told, lambda one: one.project),
-        kind=_most(told, lambda one: one.kind) or "none",  # type: ignore[arg-type]
+        kind=_most(told, lambda one: "" if one.kind == "none" else one.kind) or "none",  # type: ignore[arg-type]
         token=_most(told, lambda one: one.token),
         exchange=_most(told, lambda one: one.exchange),
         chain=_most(told, lambda one: one.chain),
@@ -191,6 +193,7 @@ def _most(told: Iterable[Evidence], value: Callable[[Evidence], str]) -> str:
     for one in told:
         if value(one):
             weights[value(one)] += one.weight
+    weights.pop("none", None)
     return max(weights, key=lambda name: round(weights[name], 9), default="")
 
 
@@ -217,38 +220,42 @@ def _history(told: Sequence[Evidence]) -> tuple[Step, ...]:
     never once two owners have said that it happened.
     """
     first = told[0]
-    steps = [Step(first.status, first.told_at, first.source, first.id)]
+    steps = [Step(_said(first), first.told_at, first.source, first.id)]
     happened: set[str] = set()
     for at, one in enumerate(told):
         status = _said(one)
         if status in HAPPENED:
             happened.add(one.owner)
         now = steps[-1].status
-        following = _following(now, status, one, told[: at + 1])
+        following = _following(now, status, told, at)
         confirmed = now in HAPPENED and len(happened) >= CONFIRMED
-        if following != now and not (confirmed and following not in HAPPENED):
+        if following != now and not (confirmed and _STAGES[following] < _STAGES[now]):
             steps.append(Step(following, one.told_at, one.source, one.id))
     return tuple(steps)
 
 
-def _following(now: Status, said: Status, one: Evidence, told: Sequence[Evidence]) -> Status:
-    if said == now:
+def _following(now: Status, said: Status, told: Sequence[Evidence], at: int) -> Status:
+    if said in (now, "none"):
         return now
-    strong = one.weight >= STRONG
+    strong = told[at].weight >= STRONG
     stopped = said in ("postponed", "cancelled")
     goes_on = now in ("postponed", "cancelled") and (said in AHEAD or said in HAPPENED)
     forward = _STAGES[said] > _STAGES[now]
     if strong and (forward or stopped or (goes_on and said != "rumour")):
-        return now if stopped and now in HAPPENED else said
-    return _lately(told)
+        return said
+    if stopped and now in HAPPENED:
+        return now  # claims that are extended, more often than a launch that was none
+    return _lately(told, at)
 
 
-def _lately(told: Sequence[Evidence]) -> Status:
+def _lately(told: Sequence[Evidence], at: int) -> Status:
     """Return the status with the most weight, each owner once, older words for less."""
-    until = told[-1].told_at
+    until = told[at].told_at
     weights: dict[Status, dict[str, float]] = defaultdict(dict)
-    for one in told:
+    for one in reversed(told[max(0, at - MOST_LATELY) : at + 1]):
         age_days = (until - one.told_at) / timedelta(days=1)
+        if age_days > FORGOTTEN_DAYS:
+            break
         weight = one.weight * 0.5 ** (age_days / HALF_LIFE_DAYS)
         of_status = weights[_said(one)]
         of_status[one.owner] = max(weight, of_status.get(one.owner, 0.0))

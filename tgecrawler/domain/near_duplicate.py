@@ -28,7 +28,7 @@ from tgecrawler.domain.matching import word_set
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-VERSION = 1
+VERSION = 2
 """First byte of every fingerprint: those of two rules never compare equal."""
 
 LONG, SHORT = b"L", b"S"
@@ -92,10 +92,14 @@ _NOISE = re.compile(
     r"|^\s*(?:\W*(?:breaking|just in|new|update|exclusive)\W*[:|]\s*)"
     r"|\bvia\s+@\w+\s*$"
     r"|\bThe post .{0,300}? appeared first on .{0,80}$"
-    r"|\s[|–—-]\s[^|–—-]{2,30}$",  # the source behind a headline: " - CoinDesk"
+    # the source behind a headline: " - Acme News"; any other tail may be what matters
+    r"|\s[|–—-]\s(?:[\w.]+\s){0,3}[\w.]*(?:news|times|post|daily|journal|wire|desk|telegraph"
+    r"|briefing|magazine|blog|\.com|\.io|\.net|\.news)$",
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"[@$#]?\d[\d.,]*\s?(?:%|(?:k|m|mn|mln|million|b|bn|billion)\b)?|[@$#]?[^\W_]+")
+_TOKEN = re.compile(
+    r"[@$#]?\d[\d.,]*\s?(?:%|(?:k|m|mn|mln|million|b|bn|billion)\b)?|[@$#]?[^\W_]+", re.IGNORECASE
+)
 _POSSESSIVE = re.compile(r"['’]s?\b|['’]")
 _UNITS = {"mn": "m", "mln": "m", "million": "m", "bn": "b", "billion": "b"}
 _NUMBER = re.compile(r"(\d[\d.,]*)\s?(\D*)")

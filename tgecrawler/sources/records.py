@@ -29,7 +29,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8-sig") as lines:
             yield from (line for line in lines if line.strip())
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise SourceError(f"cannot read {path}: {error}") from None
@@ -52,7 +52,8 @@ def parse_record(line: str) -> tuple[str, Entry]:
         raise SourceError("not a line of JSON") from None
     if not isinstance(record, dict):
         raise SourceError("not a JSON object")
-    texts = {name: _text(record, name) for name in ("title", "summary", "text", "author", "lang")}
+    texts = {name: _text(record, name) for name in ("title", "summary", "author", "lang")}
+    texts["text"] = _text(record, "text", keep_breaks=True)
     url = resolve_url(_text(record, "url"))
     if not url or not any(texts[name] for name in ("title", "summary", "text")):
         raise SourceError("a record has a url, and a title, summary or text")
@@ -60,6 +61,6 @@ def parse_record(line: str) -> tuple[str, Entry]:
     return _text(record, "source"), Entry(url=url, published_at=published, **texts)
 
 
-def _text(record: dict[str, Any], name: str) -> str:
+def _text(record: dict[str, Any], name: str, *, keep_breaks: bool = False) -> str:
     value = record.get(name)
-    return clean_text(value) if isinstance(value, str) else ""
+    return clean_text(value, keep_breaks=keep_breaks) if isinstance(value, str) else ""
