@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -60,7 +61,9 @@ class DedupPipeline:
         runtime, store = runtime_of(crawler), crawler.get_extension(Store)
         index: NearIndex
         if url := str(runtime.options["TGE_REDIS_URL"]):
-            index = RedisIndex(_redis(url), COPIES_WITHIN)
+            index = shared = RedisIndex(_redis(url), COPIES_WITHIN)
+            with suppress(RedisError):  # said, and counted, with the first mention
+                shared.load_once(store.fingerprints() if store else ())
         else:
             index = memory = MemoryIndex(COPIES_WITHIN)
             memory.load(store.fingerprints() if store else ())

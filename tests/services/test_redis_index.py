@@ -71,6 +71,13 @@ def test_what_is_none_of_ours_is_passed_over(index, client):
     assert index.match_and_add("c", body(1), NOW) == []
 
 
+def test_an_empty_server_is_filled_once(index):
+    rows = [("a", body(1), NOW), ("b", b"", NOW), ("c", body(2), NOW)]
+    assert index.load_once(rows) == 2
+    assert index.load_once(rows) == 0
+    assert [copy.id for copy in index.match_and_add("d", body(1), NOW)] == ["a"]
+
+
 def test_an_empty_fingerprint_is_nobodys_copy(index, client):
     assert index.match_and_add("a", b"", NOW) == []
     assert client.dbsize() == 0

@@ -9,12 +9,15 @@ from tgecrawler.dedup.index import MOST_CANDIDATES, NearCopy
 from tgecrawler.domain.near_duplicate import are_copies, band_keys, similarity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from redis import Redis
+    from redis.client import Pipeline
 
 _MOMENT = struct.Struct("<d")
 DAY_S = 86_400
+COMMANDS_AT_ONCE = 10_000  # sent together when an empty server is filled
 
 
 class RedisIndex:
@@ -47,7 +50,7 @@ class RedisIndex:
         if not keys:
             return []
         moment = told_at.timestamp()
-        sharing = self._write(id, _MOMENT.pack(moment) + fingerprint, keys)
+        sharing = self._write(id, _value(told_at, fingerprint), keys)
         copies = []
         for other, value in zip(sharing, self._read(sharing), strict=True):
             if value is None or len(value) <= _MOMENT.size:
@@ -58,21 +61,50 @@ class RedisIndex:
                 copies.append(NearCopy(other, similarity(fingerprint, other_print)))
         return copies
 
+    def load_once(self, rows: Iterable[tuple[str, bytes, datetime]]) -> int:
+        """Add mentions where the server is empty, as it is after a loss; return how many.
+
+        Of several processes that start together one does it, and none waits.
+        """
+        marker = f"{self.prefix}:loaded"
+        if not self.client.set(marker, b"1", nx=True, ex=self.expire_s):
+            return 0
+        count = 0
+        with self.client.pipeline(transaction=False) as batch:
+            for id_, fingerprint, told_at in rows:
+                if keys := band_keys(fingerprint):
+                    self._queue(batch, id_, _value(told_at, fingerprint), keys)
+                    count += 1
+                if len(batch) >= COMMANDS_AT_ONCE:
+                    batch.execute()
+            batch.execute()
+        return count
+
     def _write(self, id_: str, value: bytes, keys: tuple[int, ...]) -> list[str]:
         """Write a mention; return the ids of those that share a band with it, sorted."""
         with self.client.pipeline(transaction=True) as batch:
-            batch.set(f"{self.prefix}:print:{id_}", value, ex=self.expire_s)
             for key in keys:
-                name = f"{self.prefix}:band:{key:016x}"
-                batch.srandmember(name, MOST_CANDIDATES)
-                batch.sadd(name, id_)
-                batch.expire(name, self.expire_s)
+                batch.srandmember(self._band(key), MOST_CANDIDATES)
+            self._queue(batch, id_, value, keys)
             answers: list[Any] = batch.execute()
-        found = {member.decode() for members in answers[1::3] for member in members or ()}
+        found = {member.decode() for members in answers[: len(keys)] for member in members or ()}
         return sorted(found - {id_})[:MOST_CANDIDATES]
+
+    def _queue(self, batch: Pipeline, id_: str, value: bytes, keys: tuple[int, ...]) -> None:
+        batch.set(f"{self.prefix}:print:{id_}", value, ex=self.expire_s)
+        for key in keys:
+            batch.sadd(self._band(key), id_)
+            batch.expire(self._band(key), self.expire_s)
+
+    def _band(self, key: int) -> str:
+        return f"{self.prefix}:band:{key:016x}"
 
     def _read(self, ids: list[str]) -> list[bytes | None]:
         if not ids:
             return []
         values: Any = self.client.mget([f"{self.prefix}:print:{id_}" for id_ in ids])
         return list(values)
+
+
+def _value(told_at: datetime, fingerprint: bytes) -> bytes:
+    return _MOMENT.pack(told_at.timestamp()) + fingerprint
