@@ -4,10 +4,15 @@ A benchmark is a function ``bench_…() -> list[Row]``. What is compared runs
 interleaved in one process, and the median of the rounds counts: on a noisy
 machine the ratio holds, not the milliseconds. Memory is measured in a process
 of its own.
+
+    python tests/bench/run.py            all benchmarks
+    python tests/bench/run.py relevance  those of bench_relevance.py
+    python tests/bench/run.py --soak     the functions soak_… instead: minutes and gigabytes
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import platform
@@ -83,13 +88,18 @@ def memory_mb(code: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Run the benchmarks beside this file.")
+    parser.add_argument("subject", nargs="?", default="*", help="of bench_SUBJECT.py alone")
+    parser.add_argument("--soak", action="store_true", help="minutes and gigabytes, in their place")
+    wanted = parser.parse_args(arguments)
+    prefix = "soak_" if wanted.soak else "bench_"
     sys.path[:0] = [str(ROOT), str(HERE)]
     rows: list[Row] = []
-    for path in sorted(HERE.glob("bench_*.py")):
+    for path in sorted(HERE.glob(f"bench_{wanted.subject}.py")):
         module = importlib.import_module(path.stem)
         for name in sorted(vars(module)):
-            if name.startswith("bench_") and callable(run := getattr(module, name)):
+            if name.startswith(prefix) and callable(run := getattr(module, name)):
                 rows += run()
     _write(rows)
     _show(rows)

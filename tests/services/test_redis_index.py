@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis, RedisError
 
+from tgecrawler.dedup.index import MOST_CANDIDATES
 from tgecrawler.dedup.memory import MemoryIndex
 from tgecrawler.dedup.redis import DAY_S, RedisIndex
 from tgecrawler.domain.near_duplicate import make_fingerprint
@@ -54,6 +55,13 @@ def test_what_was_told_too_long_ago_is_no_copy(index):
     index.match_and_add("a", body(1), NOW)
     assert index.match_and_add("b", body(1), NOW + timedelta(days=8)) == []
     assert len(index.match_and_add("c", body(1), NOW + timedelta(days=6))) == 2
+
+
+def test_what_is_too_old_does_not_crowd_out_a_copy(index):
+    index.match_and_add("copy", body(1), NOW)
+    older = NOW - timedelta(days=60)
+    index.load_once((f"m{n:05}", body(1), older) for n in range(2 * MOST_CANDIDATES))
+    assert [copy.id for copy in index.match_and_add("new", body(1), NOW)] == ["copy"]
 
 
 def test_everything_expires(index, client):

@@ -95,3 +95,18 @@ def test_a_story_told_for_ever_costs_a_bounded_look_up(index: MemoryIndex) -> No
     found = index.match_and_add("z", body(1), NOW)
     assert len(found) == MOST_CANDIDATES
     assert found[-1].id == f"m{3 * MOST_CANDIDATES - 1:05}"
+
+
+def test_what_is_too_old_does_not_crowd_out_a_copy(index: MemoryIndex) -> None:
+    index.match_and_add("copy", body(1), NOW)
+    older = NOW - timedelta(days=60)
+    index.load((f"m{number:05}", body(1), older) for number in range(2 * MOST_CANDIDATES))
+    for _ in range(2):
+        assert [copy.id for copy in index.match_and_add("new", body(1), NOW)] == ["copy"]
+    assert len(index) == 2 * MOST_CANDIDATES + 2
+
+
+def test_a_batch_without_fingerprints_is_no_run(index: MemoryIndex) -> None:
+    index.load(("x", b"", NOW) for _ in range(3))
+    assert index.match_and_add("a", body(1), NOW) == []
+    assert len(index) == 1

@@ -50,7 +50,7 @@ class RedisIndex:
         if not keys:
             return []
         moment = told_at.timestamp()
-        sharing = self._write(id, _value(told_at, fingerprint), keys)
+        sharing = self._write(id, moment, fingerprint, keys)
         copies = []
         for other, value in zip(sharing, self._read(sharing), strict=True):
             if value is None or len(value) <= _MOMENT.size:
@@ -73,27 +73,36 @@ class RedisIndex:
         with self.client.pipeline(transaction=False) as batch:
             for id_, fingerprint, told_at in rows:
                 if keys := band_keys(fingerprint):
-                    self._queue(batch, id_, _value(told_at, fingerprint), keys)
+                    self._queue(batch, id_, told_at.timestamp(), fingerprint, keys)
                     count += 1
                 if len(batch) >= COMMANDS_AT_ONCE:
                     batch.execute()
             batch.execute()
         return count
 
-    def _write(self, id_: str, value: bytes, keys: tuple[int, ...]) -> list[str]:
-        """Write a mention; return the ids of those that share a band with it, sorted."""
+    def _write(
+        self, id_: str, moment: float, fingerprint: bytes, keys: tuple[int, ...]
+    ) -> list[str]:
+        """Write a mention; return the ids of those within the window that share a band, sorted."""
+        latest, earliest = moment + self.window_s, moment - self.window_s
         with self.client.pipeline(transaction=True) as batch:
             for key in keys:
-                batch.srandmember(self._band(key), MOST_CANDIDATES)
-            self._queue(batch, id_, value, keys)
+                # the newest of too many; one more, as the mention itself may be there
+                batch.zrevrangebyscore(
+                    self._band(key), latest, earliest, start=0, num=MOST_CANDIDATES + 1
+                )
+            self._queue(batch, id_, moment, fingerprint, keys)
             answers: list[Any] = batch.execute()
-        found = {member.decode() for members in answers[: len(keys)] for member in members or ()}
+        found = {member.decode() for members in answers[: len(keys)] for member in members}
         return sorted(found - {id_})[:MOST_CANDIDATES]
 
-    def _queue(self, batch: Pipeline, id_: str, value: bytes, keys: tuple[int, ...]) -> None:
+    def _queue(
+        self, batch: Pipeline, id_: str, moment: float, fingerprint: bytes, keys: tuple[int, ...]
+    ) -> None:
+        value = _MOMENT.pack(moment) + fingerprint
         batch.set(f"{self.prefix}:print:{id_}", value, ex=self.expire_s)
         for key in keys:
-            batch.sadd(self._band(key), id_)
+            batch.zadd(self._band(key), {id_: moment})
             batch.expire(self._band(key), self.expire_s)
 
     def _band(self, key: int) -> str:
@@ -104,7 +113,3 @@ class RedisIndex:
             return []
         values: Any = self.client.mget([f"{self.prefix}:print:{id_}" for id_ in ids])
         return list(values)
-
-
-def _value(told_at: datetime, fingerprint: bytes) -> bytes:
-    return _MOMENT.pack(told_at.timestamp()) + fingerprint
