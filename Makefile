@@ -62,8 +62,9 @@ docs: demo ## write the generated pages and the picture anew
 	@$(BIN)/python -m tgecrawler.manual
 	@$(SCRAPY) alerts $(DEMO_OPTIONS) --svg docs/demo.svg
 
-bench: setup ## the benchmarks: a table, and JSON under var/bench/
+bench: setup ## the benchmarks and a soak of a million mentions (minutes): tables, JSON under var/bench/
 	@$(BIN)/python tests/bench/run.py
+	@$(BIN)/python tests/bench/run.py --soak
 
 lock: setup ## pin everything below requirements.txt, with hashes
 	@$(BIN)/python -m pip install --quiet uv
