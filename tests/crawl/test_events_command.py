@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,29 @@ def lines() -> list[str]:
     return [json.dumps(row) for row in rows]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A project that has read the records, one of which is broken."""
-    project = Project(tmp_path)
-    with gzip.open(tmp_path / "records.jsonl.gz", "wt", encoding="utf-8") as file:
+@pytest.fixture(scope="module")
+def crawled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that has read the records, two of which are broken."""
+    folder = tmp_path_factory.mktemp("records")
+    project = Project(folder)
+    with gzip.open(folder / "records.jsonl.gz", "wt", encoding="utf-8") as file:
         file.write("\n".join([*lines(), "", "{not json", '{"title": "no address"}']))
-    arguments = ["-a", f"file={tmp_path / 'records.jsonl.gz'}", "-a", "max_age_days=0"]
+    arguments = ["-a", f"file={folder / 'records.jsonl.gz'}", "-a", "max_age_days=0"]
     report = project.crawl("records", *arguments)
     assert report["outcomes"] | {"stored": 3, "irrelevant": 1, "failed": 2} == report["outcomes"]
     again = project.crawl("records", *arguments)
     assert again["outcomes"] | {"stored": 0, "duplicate": 4, "failed": 2} == again["outcomes"]
+    return project
+
+
+@pytest.fixture
+def project(crawled: Project, tmp_path: Path) -> Project:
+    """The same with a database of its own, which a test may change."""
+    project = Project(tmp_path)
+    with sqlite3.connect(crawled.database) as source, sqlite3.connect(project.database) as copy:
+        source.backup(copy)
+    source.close()
+    copy.close()
     return project
 
 
