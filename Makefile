@@ -11,7 +11,7 @@ DEMO_OPTIONS := -s TGE_REPLAY=$(DEMO)/archive.warc.gz \
 	-s TGE_SOURCES=tgecrawler/demo/sources.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo crawl test test-quick lint format docs fit bench lock clean
+.PHONY: help setup demo crawl watch test test-quick lint format docs fit bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ demo: setup ## crawl the bundled archive, without network, and show what it foun
 
 crawl: setup ## one cycle over the live default sources into var/tge.db
 	@$(SCRAPY) crawl rss
+
+watch: setup ## poll the live default sources for ever, each by its own rhythm
+	@$(SCRAPY) crawl rss -a watch=1
 
 test: setup lint ## everything that CI runs
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=5 -rs

@@ -51,7 +51,8 @@ class Feed:
     ``entries`` are in the feed's order. ``without_link`` counts entries that
     have no usable http(s) link: they are seen, and cannot be crawled.
     ``recovered`` says that the bytes were malformed and read all the same.
-    ``ttl_s`` is what the feed asks pollers to wait, where it does.
+    ``ttl_s`` is what the feed asks pollers to wait, where it does; ``skip_hours``
+    (0 to 23, UTC) and ``skip_days`` (0 is Monday) are when it asks not to be polled.
     """
 
     format: Literal["rss", "atom", "json"]
@@ -62,6 +63,8 @@ class Feed:
     without_link: int = 0
     recovered: bool = False
     ttl_s: int | None = None
+    skip_hours: frozenset[int] = frozenset()
+    skip_days: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,6 +150,20 @@ OPTIONS: tuple[Option, ...] = (
         unit="days",
     ),
     Option(
+        "TGE_POLL_SHORTEST_S",
+        60.0,
+        _positive,
+        "Shortest time between two polls of a feed by its rhythm",
+        unit="s",
+    ),
+    Option(
+        "TGE_POLL_LONGEST_S",
+        86_400.0,
+        _positive,
+        "Longest time between two polls of a feed by its rhythm",
+        unit="s",
+    ),
+    Option(
         "TGE_SITE_MAX_PAGES",
         500,
         _positive_whole,

@@ -118,5 +118,10 @@ class Web:
 
     @property
     def asked(self) -> list[str]:
+        return [line.partition(" ")[0] for line in self.requests]
+
+    @property
+    def requests(self) -> list[str]:
+        """Each request's path and, after a space, the validators it bore."""
         log = self.folder / "access.log"
         return log.read_text().splitlines() if log.exists() else []

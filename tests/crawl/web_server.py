@@ -2,8 +2,10 @@
 
 ``python web_server.py ROUTES.json LOG`` prints its port. A route is
 ``{"status": 200, "headers": {...}, "body": "...", "repeat": 1, "delay_s": 0}``; its body may hold
-``{base}``, which becomes the server's own address. The routes file is read anew
-for every request, so that a test can change the world.
+``{base}``, which becomes the server's own address. A request that bears the route's
+ETag is answered 304, unless ``"lies": true``: then one that bears any. A line of the log is the
+path, and the validators that came along. The routes file is read anew for every
+request, so that a test can change the world.
 """
 
 from __future__ import annotations
@@ -22,11 +24,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with LOG.open("a", encoding="utf-8") as log:
-            log.write(f"{self.path}\n")
+            log.write(f"{self.path} {self.headers.get('If-None-Match', '')}".rstrip() + "\n")
         route = json.loads(ROUTES.read_text(encoding="utf-8")).get(self.path)
         if route is None:
             route = {"status": 404, "body": "not here"}
         time.sleep(route.get("delay_s", 0))
+        asked = self.headers.get("If-None-Match")
+        tag = route.get("headers", {}).get("ETag")
+        if asked and (route.get("lies") or asked == tag):
+            route = {"status": 304, "headers": {"ETag": asked}}
         base = f"http://127.0.0.1:{self.server.server_port}"
         body = route.get("body", "").replace("{base}", base).encode() * route.get("repeat", 1)
         self.send_response(route.get("status", 200))

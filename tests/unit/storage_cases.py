@@ -37,7 +37,7 @@ from tgecrawler.storage.queries import (
     recent_runs,
     source_health,
 )
-from tgecrawler.storage.records import SourceHealth
+from tgecrawler.storage.records import SettledBody, SourceHealth
 from tgecrawler.storage.retry import ATTEMPTS
 from tgecrawler.storage.seen import SeenIndex
 from tgecrawler.storage.writer import Writer
@@ -216,7 +216,7 @@ class SchemaCases:
     """Migrations. They leave the schema as the fixture made it."""
 
     def test_the_models_and_the_migrations_agree(self, engine):
-        assert schema.current(engine) == "0002"
+        assert schema.current(engine) == "0003"
         schema.check(engine)
 
     def test_a_difference_is_listed(self, engine):
@@ -604,13 +604,21 @@ class RecordCases:
             writer(engine).record_sources([replace(base, **values)])
             return snapshot(engine)["sources"][0]
 
-        row = record(last_success_at=NOW, etag='"1"')
+        settled = SettledBody("1abc", '"1"', "")
+        row = record(last_success_at=NOW, settled=settled, polls=1, history="{}")
         assert (row["last_success_at"], row["consecutive_failures"], row["etag"]) == (NOW, 0, '"1"')
+        assert (row["content_key"], row["polls"], row["unsettled_polls"]) == ("1abc", 1, 0)
         failed = {"last_error": "HTTP 500", "last_error_at": NOW, "consecutive_failures": 2}
         record(**failed)
         row = record(**failed)
         assert (row["last_error"], row["consecutive_failures"]) == ("HTTP 500", 4)
         assert (row["last_success_at"], row["etag"]) == (NOW, '"1"')
+        assert (row["polls"], row["history"], row["trusts_validators"]) == (1, "{}", True)
+        row = record(polls=2, not_modified=1, trusts_validators=False, unsettled_polls=2)
+        assert (row["polls"], row["not_modified"]) == (3, 1)
+        assert (row["trusts_validators"], row["unsettled_polls"]) == (False, 2)
+        row = record(settled=SettledBody("1def"), unsettled_polls=0)
+        assert (row["content_key"], row["etag"], row["unsettled_polls"]) == ("1def", "", 0)
         row = record(last_success_at=NOW + timedelta(hours=1))
         assert (row["last_error"], row["consecutive_failures"]) == ("HTTP 500", 0)
         assert row["last_success_at"] == NOW + timedelta(hours=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import orjson
@@ -14,6 +15,9 @@ from rich.text import Text
 from tgecrawler.cli import TgeCommand, database_exists, json_flag, one_of, open_database
 from tgecrawler.config.loader import load_sources
 from tgecrawler.domain.alert import rfc3339
+from tgecrawler.domain.feed_history import FeedHistory, usual_gap_s
+from tgecrawler.domain.feed_rhythm import is_stale
+from tgecrawler.domain.timing import in_words
 from tgecrawler.errors import ArgumentError
 from tgecrawler.storage.queries import SourceRow, source_health
 
@@ -28,7 +32,11 @@ ACTIONS = ("list",)
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A source and how it fared when it was last polled."""
+    """A source, how it fared when it was last polled, and its rhythm.
+
+    ``usual_gap_s`` is its usual time between two entries; ``stale`` tells one that
+    answers, but has told nothing for much longer than usual.
+    """
 
     slug: str
     kind: str
@@ -39,6 +47,13 @@ class Listed:
     last_success_at: str | None
     consecutive_failures: int
     last_error: str
+    polled_at: str | None
+    next_poll_at: str | None
+    changed_at: str | None
+    polls: int
+    not_modified: int
+    usual_gap_s: float | None
+    stale: bool
 
 
 class Command(TgeCommand):
@@ -63,7 +78,7 @@ class Command(TgeCommand):
         options = self.options()
         url = str(options["TGE_DATABASE_URL"])
         health = source_health(open_database(options)) if database_exists(url) else []
-        rows = listed(load_sources(str(options["TGE_SOURCES"])), health)
+        rows = listed(load_sources(str(options["TGE_SOURCES"])), health, datetime.now(UTC))
         if opts.json:
             shown = orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2)
             sys.stdout.write(shown.decode() + "\n")
@@ -71,7 +86,7 @@ class Command(TgeCommand):
             print_sources(rows)
 
 
-def listed(sources: SourceList, health: Iterable[SourceRow]) -> list[Listed]:
+def listed(sources: SourceList, health: Iterable[SourceRow], now: datetime) -> list[Listed]:
     """Return every source, in the order of the file, with its health where it was polled."""
     by_slug = {row.slug: row for row in health}
     addresses: list[tuple[FeedSource | SiteSource, str, str]] = []
@@ -80,31 +95,50 @@ def listed(sources: SourceList, health: Iterable[SourceRow]) -> list[Listed]:
         (site, "sitemap" if site.sitemap else "listing", site.sitemap or site.listing)
         for site in sources.sites
     ]
-    return [_listed(source, kind, url, by_slug.get(source.slug)) for source, kind, url in addresses]
+    return [
+        _listed(source, kind, url, by_slug.get(source.slug), now) for source, kind, url in addresses
+    ]
 
 
 def print_sources(rows: Sequence[Listed]) -> None:
     """Print the sources as a table."""
     table = Table(title=f"{len(rows)} sources", title_justify="left")
-    for column in ("slug", "kind", "tier", "owner", "last success", "failures", "url"):
+    for column in (
+        "slug",
+        "kind",
+        "tier",
+        "last success",
+        "state",
+        "usual gap",
+        "next poll",
+        "url",
+    ):
         table.add_column(column, overflow="fold")
     for row in rows:
         cells = (
             row.slug,
             row.kind,
             str(row.tier),
-            row.owner,
             row.last_success_at or "never",
-            f"{row.consecutive_failures or ''} {row.last_error}".strip(),
+            _state(row),
+            in_words(row.usual_gap_s) if row.usual_gap_s else "",
+            row.next_poll_at or "",
             row.url,
         )
         table.add_row(*(Text(cell) for cell in cells))
     Console(file=sys.stdout).print(table)
 
 
+def _state(row: Listed) -> str:
+    if row.consecutive_failures:
+        return f"{row.consecutive_failures} failed: {row.last_error}"
+    return "stale: answers, but tells nothing new" if row.stale else ""
+
+
 def _listed(
-    source: FeedSource | SiteSource, kind: str, url: str, health: SourceRow | None
+    source: FeedSource | SiteSource, kind: str, url: str, health: SourceRow | None, now: datetime
 ) -> Listed:
+    history = FeedHistory.from_json(health.history if health else "")
     return Listed(
         slug=source.slug,
         kind=kind,
@@ -115,4 +149,11 @@ def _listed(
         last_success_at=rfc3339(health.last_success_at) if health else None,
         consecutive_failures=health.consecutive_failures if health else 0,
         last_error=health.last_error if health and health.consecutive_failures else "",
+        polled_at=rfc3339(health.polled_at) if health else None,
+        next_poll_at=rfc3339(health.next_poll_at) if health else None,
+        changed_at=rfc3339(health.changed_at) if health else None,
+        polls=health.polls if health else 0,
+        not_modified=health.not_modified if health else 0,
+        usual_gap_s=usual_gap_s(history),
+        stale=is_stale(history, now),
     )

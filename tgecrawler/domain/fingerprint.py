@@ -16,6 +16,7 @@ from tgecrawler.domain.urls import canonicalize_url
 
 URL_VERSION = "2"  # changes with `canonicalize_url`
 TEXT_VERSION = "1"
+CONTENT_VERSION = "1"
 FEWEST_WORDS = 25  # below this two texts may agree by chance: captions, one-line notes
 
 _WORD = re.compile(r"\w+")
@@ -38,6 +39,17 @@ def text_key(text: str) -> str:
     """
     words = normal_words(text)
     return _digest(TEXT_VERSION, "text", *words) if len(words) >= FEWEST_WORDS else ""
+
+
+def rules_key(rules: str) -> str:
+    """Return the end that the content keys of these rules have."""
+    return hashlib.blake2b(rules.encode(), digest_size=6).hexdigest()
+
+
+def content_key(body: bytes, rules: str) -> str:
+    """Return the key of a source's body as read under some rules: others read it again."""
+    digest = hashlib.blake2b(body, digest_size=12).hexdigest()
+    return CONTENT_VERSION + digest + rules_key(rules)
 
 
 def normal_words(text: str) -> list[str]:

@@ -10,6 +10,14 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 4096  # a percentile of 4,096 evenly thinned samples is within about 1.5 ranks
 
 
+def in_words(seconds: float) -> str:
+    """Return a length of time in its largest unit, such as "1.5 h"."""
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 class Durations:
     """Samples in seconds, thinned evenly once there are more than `MOST_SAMPLES`.
 

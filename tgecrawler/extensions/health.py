@@ -48,6 +48,11 @@ class SourceHealth:
         state.succeeded_at = at
         state.entries += entries
 
+    def unchanged(self, slug: str, at: datetime) -> None:
+        """Note that a source has nothing new: it said so, or sent what it sent before."""
+        self.states[slug].succeeded_at = at
+        self.stats.inc_value("tge/sources/not_modified")
+
     def failed(self, slug: str, error: str) -> None:
         """Note, and say in one line, that a source could not be read."""
         self.states[slug].error = error

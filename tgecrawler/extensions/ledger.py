@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
     from twisted.python.failure import Failure
 
+    from tgecrawler.domain.delivery import Delivery
+
 logger = logging.getLogger(__name__)
 
 WAITING = "waiting"  # request.meta: what waits for the response; each bears an entry_id
@@ -31,6 +33,7 @@ class EntryLedger:
 
     def __init__(self, stats: StatsCollector) -> None:
         self.book = Ledger()
+        self.deliveries: dict[str, Delivery] = {}
         self.stats = stats
 
     @classmethod
@@ -43,15 +46,25 @@ class EntryLedger:
         connect(ledger.spider_closed, signal=signals.spider_closed)
         return ledger
 
-    def open(self, entry_id: str) -> bool:
-        """Count an entry as seen; False where the same one is still on its way."""
-        return self.book.open(entry_id)
+    def open(self, entry_id: str, delivery: Delivery | None = None) -> bool:
+        """Count an entry as seen; False where the same one is still on its way.
+
+        `delivery` is told of its outcome.
+        """
+        is_new = self.book.open(entry_id)
+        if is_new and delivery is not None:
+            self.deliveries[entry_id] = delivery
+            delivery.opened()
+        return is_new
 
     def close(self, entry_id: str, outcome: Outcome) -> None:
         """Book an entry's outcome; a second one for the same entry is a fault of ours."""
         if not self.book.close(entry_id, outcome):
-            logger.error("accounting: %s", self.book.faults[-1])
+            logger.error("accounting: %s", self.book.faults.pop())
             self.stats.inc_value("tge/accounting/faults")
+            return
+        if (delivery := self.deliveries.pop(entry_id, None)) is not None:
+            delivery.closed(outcome)
 
     def settle(self, outcome: Outcome, count: int = 1) -> None:
         """Book entries that are seen and decided in one go."""
@@ -76,6 +89,10 @@ class EntryLedger:
         if rest and reason == "finished":
             logger.error("accounting: %d entries ended in no outcome", rest)
             self.stats.inc_value("tge/accounting/faults", rest)
+        self.publish()
+
+    def publish(self) -> None:
+        """Put the counts of the run so far among the stats."""
         self.stats.set_value("tge/entries_seen", self.book.seen)
         for outcome in OUTCOMES:
             self.stats.set_value(f"tge/outcome/{outcome}", self.book.outcomes[outcome])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from scrapy import signals
 
 from tgecrawler.domain.timing import Durations
 from tgecrawler.errors import DatabaseError, OptionError
-from tgecrawler.extensions.health import SourceHealth
+from tgecrawler.extensions.ledger import EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import OUTCOMES, Mention
 
@@ -32,14 +34,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CYCLE_TARGET_S = 60
+WATCH_EVERY_S = 60
 
 
 class RunReport:
     """Gathers the figures of a run; option: TGE_STATS_JSON.
 
     The shape is that of docs/report.md. A figure that is not measured is null,
-    never 0. It is written at the close of the spider: to the file, and as a row
-    of ``runs``.
+    never 0. It is written at the close of the spider, and of one that runs for
+    ever each minute: to the file, and as a row of ``runs``.
     """
 
     def __init__(self, crawler: Crawler, path: str) -> None:
@@ -52,6 +55,8 @@ class RunReport:
             stage: Durations() for stage in ("publish_to_stored", "fetch", "assess", "write")
         }
         self.report: dict[str, Any] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -84,6 +89,23 @@ class RunReport:
         self.started_at = datetime.now(UTC)
         stamp = f"{self.started_at:%Y%m%dT%H%M%SZ}"
         self.run_id = f"{stamp}-{spider.name}-{secrets.token_hex(3)}"
+        if getattr(spider, "watches", False):
+            self._writing = asyncio.ensure_future(self._write_for_ever(spider.name))
+
+    async def _write_for_ever(self, spider: str) -> None:
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            if (ledger := self.crawler.get_extension(EntryLedger)) is not None:
+                ledger.publish()
+            self.report = self._compose(spider, "running", datetime.now(UTC))
+            await asyncio.to_thread(self._write)
+
+    def _write(self) -> None:
+        with self._lock:  # the last report waits for the one that a thread is writing
+            if self.path is not None:
+                content = orjson.dumps(self.report, option=orjson.OPT_INDENT_2)
+                _write_whole(self.path, content + b"\n")
+            self._store()
 
     def request_sent(self, request: Request) -> None:
         kind = request.meta.get("kind")
@@ -119,19 +141,16 @@ class RunReport:
 
     def spider_closed(self, spider: Spider, reason: str) -> None:
         finished_at = datetime.now(UTC)
+        if self._writing is not None:
+            self._writing.cancel()
         self.report = self._compose(spider.name, reason, finished_at)
-        if self.path is not None:
-            _write_whole(self.path, orjson.dumps(self.report, option=orjson.OPT_INDENT_2) + b"\n")
-        self._store()
+        self._write()
 
     def _store(self) -> None:
         store = self.crawler.get_extension(Store)
-        health = self.crawler.get_extension(SourceHealth)
         try:
             if store is not None:
                 store.write_run(self.report)
-            if store is not None and health is not None:
-                store.record_sources(health.states)
         except DatabaseError as error:
             logger.error("database: the run's report is not stored: %s", error)
 

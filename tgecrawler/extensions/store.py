@@ -13,18 +13,16 @@ from tgecrawler.addon import runtime_of
 from tgecrawler.storage.batch import Batch, Rejected, WriteResult
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.queries import fingerprints, known_stories
-from tgecrawler.storage.records import SourceHealth
 from tgecrawler.storage.schema import ensure_schema
 from tgecrawler.storage.seen import SeenIndex
 from tgecrawler.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from scrapy.crawler import Crawler
     from sqlalchemy import Engine
 
-    from tgecrawler.extensions.health import SourceState
     from tgecrawler.items import Mention
     from tgecrawler.runtime import Runtime
 
@@ -96,27 +94,6 @@ class Store:
     def write_run(self, report: dict[str, Any]) -> None:
         """Store a run's report."""
         self.writer.write_run(report)
-
-    def record_sources(self, states: Mapping[str, SourceState]) -> None:
-        """Store how each source fared in this run."""
-        sources = self.runtime.sources
-        urls = {feed.slug: feed.url for feed in sources.feeds}
-        urls |= {site.slug: site.sitemap or site.listing for site in sources.sites}
-        rows = {row.slug: row for row in (*sources.feeds, *sources.sites)}
-        self.writer.record_sources(
-            SourceHealth(
-                slug=slug,
-                url=urls[slug],
-                owner=rows[slug].owner,
-                tier=rows[slug].tier,
-                last_success_at=state.succeeded_at,
-                last_error=state.error,
-                last_error_at=state.polled_at if state.error else None,
-                consecutive_failures=int(bool(state.error)),
-            )
-            for slug, state in states.items()
-            if slug in rows and (state.succeeded_at or state.error)
-        )
 
     def close(self) -> None:
         """Give the connections back."""

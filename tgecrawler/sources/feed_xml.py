@@ -39,6 +39,7 @@ _PERIODS_S = {
     "monthly": 2_592_000,
     "yearly": 31_536_000,
 }
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MAIL_NAME = re.compile(r"[^\s@()]{1,100}@[^\s@()]{1,200}\s*\(([^()]{1,200})\)")
 _MOST_AUTHORS = 10
 _NO_TEXT = ("image/", "audio/", "video/", "application/octet-stream")
@@ -90,6 +91,8 @@ def read_feed(root: etree._Element, *, url: str, recovered: bool = False) -> Fee
         without_link=len(entries) - len(linked),
         recovered=recovered,
         ttl_s=_ttl_s(fields),
+        skip_hours=_skip_hours(channel),
+        skip_days=_skip_days(channel),
     )
 
 
@@ -196,6 +199,18 @@ def _ttl_s(fields: Fields) -> int | None:
         return None
     times = _positive(first_text(fields, "sy:updateFrequency")) or 1
     return min(max(period_s // times, 1), LONGEST_TTL_S)
+
+
+def _skip_hours(channel: etree._Element) -> frozenset[int]:
+    """Return the hours of RSS's skipHours; 24 is midnight in its oldest version."""
+    written = (inner_text(hour).strip() for hour in channel.iterfind("{*}skipHours/{*}hour"))
+    hours = (int(hour) for hour in written if hour.isascii() and hour.isdigit() and len(hour) < 3)
+    return frozenset(hour % 24 for hour in hours if hour <= 24)
+
+
+def _skip_days(channel: etree._Element) -> frozenset[int]:
+    written = (inner_text(day).strip().lower() for day in channel.iterfind("{*}skipDays/{*}day"))
+    return frozenset(_WEEKDAYS.index(day) for day in written if day in _WEEKDAYS)
 
 
 def _positive(digits: str) -> int:

@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from scrapy import Request
 
 from tgecrawler.domain.freshness import AgeLimit
+from tgecrawler.domain.polling import PollHints
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.items import Entry
 from tgecrawler.sources.listing import parse_listing
 from tgecrawler.sources.sitemap import Sitemap, SitemapPage, parse_sitemap
-from tgecrawler.spiders.base import FEED_PRIORITY, TgeSpider, content_type_of, fetched_at
-from tgecrawler.spiders.failures import describe_failure
+from tgecrawler.spiders.base import TgeSpider, content_type_of, fetched_at, was_conditional
+from tgecrawler.spiders.failures import describe_failure, rests_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from scrapy.http import Response
     from twisted.python.failure import Failure
 
+    from tgecrawler.domain.delivery import Delivery
     from tgecrawler.runtime import Runtime
 
 DEEPEST_INDEX = 3  # an index of indexes of indexes; deeper is a loop or an attack
 MOST_CHILDREN = 100  # sitemaps of one site read in a run, newest first
+NO_HINTS = PollHints()
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,6 +53,8 @@ class ArticlesSpider(TgeSpider):
 
     def read_sitemap(self, response: Response, source: Any, depth: int) -> Iterator[Any]:
         """Take the pages of a sitemap and follow the sitemaps of an index."""
+        if depth == 0 and self.is_unchanged(source, response, NO_HINTS):
+            return
         try:
             sitemap = parse_sitemap(response.body, url=response.url)
         except SourceError as error:
@@ -57,11 +62,18 @@ class ArticlesSpider(TgeSpider):
             return
         seen_at = fetched_at(response)
         self.health.succeeded(source.slug, seen_at, entries=len(sitemap.pages))
+        entries = list(self._recent(sitemap.pages, seen_at))
+        delivery = self._delivered(source, response, entries, depth)
         yield from self._children(source, sitemap, seen_at, depth)
-        yield from self._take_bounded(source, self._recent(sitemap.pages, seen_at), seen_at)
+        yield from self._take_bounded(source, entries, seen_at, delivery)
+        # an index that stays the same says nothing of its sitemaps
+        if delivery is not None and not sitemap.children:
+            delivery.taken()
 
     def read_listing(self, response: Response, source: Any, depth: int) -> Iterator[Any]:
         """Take the entries of a listing page."""
+        if self.is_unchanged(source, response, NO_HINTS):
+            return
         try:
             entries = parse_listing(
                 response.body,
@@ -74,20 +86,37 @@ class ArticlesSpider(TgeSpider):
             return
         seen_at = fetched_at(response)
         self.health.succeeded(source.slug, seen_at, entries=len(entries))
-        yield from self._take_bounded(source, entries, seen_at)
+        delivery = self._delivered(source, response, entries, depth)
+        yield from self._take_bounded(source, entries, seen_at, delivery)
+        if delivery is not None:
+            delivery.taken()
 
     def source_failed(self, failure: Failure) -> None:
         """Book a sitemap or listing that could not be had."""
         arguments = failure.request.cb_kwargs  # type: ignore[attr-defined]
-        self._source_failed(arguments["source"], arguments["depth"], describe_failure(failure))
+        source, depth = arguments["source"], arguments["depth"]
+        self._source_failed(source, depth, describe_failure(failure), rests_until(failure))
 
-    def _source_failed(self, source: Any, depth: int, error: str) -> None:
+    def _source_failed(
+        self, source: Any, depth: int, error: str, not_before_at: datetime | None = None
+    ) -> None:
         if depth == 0:
             self.health.failed(source.slug, error)
+            self.polls.failed(source.slug, error, datetime.now(UTC), not_before_at)
             return
         # one sitemap of an index: the site itself is alive
         self.logger.warning("%s: a sitemap of its index: %s", source.slug, error)
         self.crawler.stats.inc_value("tge/sitemap/failed")
+
+    def _delivered(
+        self, source: Any, response: Response, entries: Sequence[Entry], depth: int
+    ) -> Delivery | None:
+        """Book what a site's own address told; its further sitemaps are parts of that."""
+        if depth:
+            return None
+        at, conditional = fetched_at(response), was_conditional(response)
+        self.polls.read(source.slug, entries, at, NO_HINTS, conditional=conditional)
+        return self.delivery_of(source, response)
 
     def _children(
         self, source: Any, sitemap: Sitemap, seen_at: datetime, depth: int
@@ -119,18 +148,24 @@ class ArticlesSpider(TgeSpider):
             )
 
     def _take_bounded(
-        self, source: Any, entries: Iterable[Entry], seen_at: datetime
+        self,
+        source: Any,
+        entries: Iterable[Entry],
+        seen_at: datetime,
+        delivery: Delivery | None,
     ) -> Iterator[Any]:
         left = 0
         for entry in entries:
             if self._pages_of[source.slug] >= self.most_pages:
                 left += 1
                 continue
-            for result in self.take(source, entry, seen_at):
+            for result in self.take(source, entry, seen_at, delivery):
                 self._pages_of[source.slug] += isinstance(result, Request)
                 yield result
         if left:
             self.ledger.settle("pending", left)
+            if delivery is not None:
+                delivery.left(left)
             self.logger.warning(
                 "%s: %d pages left for the next run (TGE_SITE_MAX_PAGES=%d)",
                 source.slug,
@@ -139,13 +174,14 @@ class ArticlesSpider(TgeSpider):
             )
 
     def _request(self, source: Any, url: str, *, depth: int) -> Request:
-        return Request(
+        return self.poll_request(
+            source,
             url,
+            "sitemap" if source.sitemap else "listing",
+            validators=depth == 0,
             callback=self.read_sitemap if source.sitemap else self.read_listing,
             errback=self.source_failed,
             cb_kwargs={"source": source, "depth": depth},
-            meta={"kind": "sitemap" if source.sitemap else "listing"},
-            priority=FEED_PRIORITY,
             # a site's own address twice is two rows; an index that names itself
             # again is stopped by the dupefilter
             dont_filter=depth == 0,

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from scrapy import Request, Spider
 
-from tgecrawler.domain.fingerprint import mention_key, url_key
+from tgecrawler.domain.fingerprint import content_key, mention_key, rules_key, url_key
 from tgecrawler.domain.freshness import AgeLimit
 from tgecrawler.domain.url_redirects import is_feed_proxy
 from tgecrawler.domain.urls import unwrap_url
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
+from tgecrawler.extensions.polls import PollBook
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Entry, Mention
 from tgecrawler.sources.article import parse_article
-from tgecrawler.spiders.failures import describe_failure
+from tgecrawler.spiders.failures import describe_failure, is_put_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from scrapy.http import Response
     from twisted.python.failure import Failure
 
+    from tgecrawler.domain.delivery import Delivery
+    from tgecrawler.domain.polling import PollHints
     from tgecrawler.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 PAGES_KEPT = 128  # parsed pages held for a second source, each under its one or two addresses
 FEED_PRIORITY = 100  # feeds before pages: they tell which pages are wanted
+NOT_MODIFIED = 304
 
 
 class SourceRow(Protocol):
@@ -99,26 +103,80 @@ class TgeSpider(Spider):
     @property
     def ledger(self) -> EntryLedger:
         """The run's ledger."""
-        return _extension(self, EntryLedger)
+        return extension_of(self, EntryLedger)
 
     @property
     def health(self) -> SourceHealth:
         """The run's book of sources."""
-        return _extension(self, SourceHealth)
+        return extension_of(self, SourceHealth)
 
     @property
     def verdict_version(self) -> str:
         """Under what rules and limit a rejection holds; others look again."""
         return f"{self.runtime.assessor.rules_version}/{self.age_limit}"
 
-    def take(self, source: SourceRow, entry: Entry, seen_at: datetime) -> Iterator[Any]:
+    @property
+    def polls(self) -> PollBook:
+        """The run's plan of polls."""
+        return extension_of(self, PollBook)
+
+    def poll_request(
+        self, source: SourceRow, url: str, kind: str, *, validators: bool = True, **given: Any
+    ) -> Request:
+        """Return the request that asks a source what is new.
+
+        The cache may hold its body, but whether that is the newest one the host
+        must say. Not filtered: two rows may name one address, and each is a source.
+        """
+        now = datetime.now(UTC)
+        rules = rules_key(self.verdict_version)
+        return Request(
+            url,
+            headers=self.polls.validators(source.slug, rules, now) if validators else {},
+            meta={
+                "kind": kind,
+                "cache_revalidate": True,
+                "handle_httpstatus_list": [NOT_MODIFIED],
+            },
+            priority=FEED_PRIORITY,
+            **given,
+        )
+
+    def is_unchanged(self, source: SourceRow, response: Response, hints: PollHints) -> bool:
+        """Book an answer of which nothing is left to do; False for one that is to be read."""
+        whole = response.status != NOT_MODIFIED
+        key = content_key(response.body, self.verdict_version)
+        if whole and not self.polls.is_settled(source.slug, key):
+            return False
+        at = fetched_at(response)
+        self.health.unchanged(source.slug, at)
+        is_body = whole and "not-modified" not in response.flags
+        self.polls.unchanged(source.slug, at, hints, whole=is_body)
+        return True
+
+    def delivery_of(self, source: SourceRow, response: Response) -> Delivery:
+        """Return the account of a body that is about to be read."""
+        return self.polls.delivery(
+            source.slug,
+            content_key(response.body, self.verdict_version),
+            header_of(response, "ETag"),
+            header_of(response, "Last-Modified"),
+        )
+
+    def take(
+        self,
+        source: SourceRow,
+        entry: Entry,
+        seen_at: datetime,
+        delivery: Delivery | None = None,
+    ) -> Iterator[Any]:
         """Yield what an entry leads to: a mention, a request for its page, or nothing.
 
         Nothing means that its outcome is booked already, or that it waits for a
-        page which is on its way for another source.
+        page which is on its way for another source. `delivery` is told the outcome.
         """
         entry_id = mention_key(source.slug, entry.url)
-        if not self._is_wanted(entry_id, entry, seen_at):
+        if not self._is_wanted(entry_id, entry, seen_at, delivery):
             return
         if entry.title and not self._worth_fetching(entry):
             self.ledger.close(entry_id, "filtered_early")
@@ -145,18 +203,29 @@ class TgeSpider(Spider):
             yield mention_of(one, article)
 
     def page_failed(self, failure: Failure) -> Iterator[Mention]:
-        """Fall back on the feed's own words where the page cannot be had."""
-        page: str = failure.request.cb_kwargs["page"]  # type: ignore[attr-defined]
-        yield from self._without_page(self._waiting.pop(page), describe_failure(failure))
+        """Fall back on the feed's own words where the page cannot be had.
 
-    def _is_wanted(self, entry_id: str, entry: Entry, seen_at: datetime) -> bool:
+        A host that asks to be left alone will have it later, and so the entry waits
+        for its source's next poll.
+        """
+        page: str = failure.request.cb_kwargs["page"]  # type: ignore[attr-defined]
+        waiting = self._waiting.pop(page)
+        if is_put_off(failure):
+            for one in waiting:
+                self.ledger.close(one.entry_id, "pending")
+            return
+        yield from self._without_page(waiting, describe_failure(failure))
+
+    def _is_wanted(
+        self, entry_id: str, entry: Entry, seen_at: datetime, delivery: Delivery | None
+    ) -> bool:
         """Open an entry's account; return False where its outcome is booked at once."""
-        if not self.ledger.open(entry_id):
+        if not self.ledger.open(entry_id, delivery):
             return False
         if self.age_limit.excludes(entry.published_at, seen_at):
             self.ledger.close(entry_id, "too_old")
             return False
-        if _extension(self, Store).knows(entry_id, self.verdict_version):
+        if extension_of(self, Store).knows(entry_id, self.verdict_version):
             self.ledger.close(entry_id, "duplicate")
             self._avoid("known")
             return False
@@ -244,15 +313,31 @@ def fetched_at(response: Response) -> datetime:
     return moment if isinstance(moment, datetime) else datetime.now(UTC)
 
 
+def was_conditional(response: Response) -> bool:
+    """Return whether the response answers a request that bore validators."""
+    sent = response.request.headers if response.request is not None else {}
+    return any(name in sent for name in ("If-None-Match", "If-Modified-Since"))
+
+
 def content_type_of(response: Response) -> str:
     """Return the Content-Type header, "" where there is none."""
-    return (response.headers.get("Content-Type") or b"").decode("latin-1")
+    return header_of(response, "Content-Type")
+
+
+def header_of(response: Response, name: str) -> str:
+    """Return a header's value, "" where there is none."""
+    return (response.headers.get(name) or b"").decode("latin-1")
 
 
 Extension = TypeVar("Extension")
 
 
-def _extension(spider: Spider, kind: type[Extension]) -> Extension:
+def extension_of(spider: Spider, kind: type[Extension]) -> Extension:
+    """Return the running extension of a class.
+
+    Raises:
+        RuntimeError: it is not among the settings.
+    """
     extension = spider.crawler.get_extension(kind)
     if extension is None:
         raise RuntimeError(f"{kind.__module__}.{kind.__name__} is not in EXTENSIONS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from scrapy.exceptions import IgnoreRequest
@@ -22,6 +23,20 @@ _IN_WORDS = {
     "TCPTimedOutError": "no answer in time",
     "DownloadTimeoutError": "no answer in time",
 }
+
+
+def rests_until(failure: Failure) -> datetime | None:
+    """Return until when the host asks to be left alone; None where it does not."""
+    until = getattr(failure.value, "until", None)
+    return until if isinstance(until, datetime) else None
+
+
+def is_put_off(failure: Failure) -> bool:
+    """Return whether the same request is worth making later: the host is busy or rests."""
+    error = failure.value
+    if isinstance(error, HttpError):
+        return error.response.status in (429, 503)
+    return rests_until(failure) is not None
 
 
 def describe_failure(failure: Failure) -> str:

@@ -2,60 +2,161 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from scrapy import Request
-
-from tgecrawler.errors import SourceError
+from tgecrawler.domain.cache_control import max_age_s
+from tgecrawler.domain.polling import PollHints
+from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.sources.feed import parse_feed
-from tgecrawler.spiders.base import FEED_PRIORITY, TgeSpider, content_type_of, fetched_at
-from tgecrawler.spiders.failures import describe_failure
+from tgecrawler.spiders.base import (
+    TgeSpider,
+    content_type_of,
+    fetched_at,
+    header_of,
+    was_conditional,
+)
+from tgecrawler.spiders.failures import describe_failure, rests_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from scrapy import Request
     from scrapy.http import Response
     from twisted.python.failure import Failure
 
+    from tgecrawler.domain.source_list import FeedSource
+    from tgecrawler.items import Feed
+    from tgecrawler.runtime import Runtime
+
+# A poll whose answer got lost in a fault of ours is made again after so long.
+OVERDUE_AFTER = timedelta(hours=1)
+LONGEST_SLEEP_S = 60  # a clock that was set, or a laptop that slept, is noticed
+
 
 class RssSpider(TgeSpider):
-    """Polls every feed of sources.yaml once."""
+    """Polls the feeds of sources.yaml.
+
+    One cycle asks every feed once; with ``due=1`` only those whose time has
+    come, for a run every few minutes. ``watch=1`` polls for ever, each feed by
+    its own rhythm.
+    """
 
     name = "rss"
+    arguments: ClassVar[tuple[str, ...]] = (*TgeSpider.arguments, "watch", "due")
+
+    def configure(self, runtime: Runtime) -> None:
+        super().configure(runtime)
+        self.watches = _switch("watch", getattr(self, "watch", "0"))
+        self.only_due = _switch("due", getattr(self, "due", "0"))
+        if self.watches and runtime.options["TGE_REPLAY"]:
+            raise ArgumentError("watch=1 polls live feeds; an archive is read once, without it")
 
     async def start(self) -> AsyncIterator[Any]:
+        now = datetime.now(UTC)
+        self._rescheduled = asyncio.Event()
         for feed in self.sources.feeds:
-            self.health.polled(feed.slug)
-            yield Request(
-                feed.url,
-                callback=self.read_feed,
-                errback=self.feed_failed,
-                cb_kwargs={"source": feed},
-                meta={"kind": "feed"},
-                priority=FEED_PRIORITY,
-                dont_filter=True,  # two rows may name one address; each is its own source
-            )
+            due_at = self.polls.due_at(feed.slug, now) if self.only_due or self.watches else now
+            if self.watches:
+                self.polls.clock.schedule(feed.slug, due_at)
+            elif due_at <= now:
+                yield self._poll(feed)
+        if self.watches:
+            async for request in self._watch():
+                yield request
+
+    async def _watch(self) -> AsyncIterator[Request]:
+        feeds = {feed.slug: feed for feed in self.sources.feeds}
+        clock = self.polls.clock
+        while feeds:
+            now = datetime.now(UTC)
+            for slug in clock.take_due(now):
+                clock.schedule(slug, now + OVERDUE_AFTER)  # its answer will schedule it better
+                yield self._poll(feeds[slug])
+            await self._sleep_until(clock.next_at())
+
+    async def _sleep_until(self, at: datetime | None) -> None:
+        left_s = LONGEST_SLEEP_S if at is None else (at - datetime.now(UTC)).total_seconds()
+        self._rescheduled.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(left_s, 0.01), LONGEST_SLEEP_S)):
+                await self._rescheduled.wait()
+
+    def _poll(self, feed: FeedSource) -> Request:
+        self.health.polled(feed.slug)
+        return self.poll_request(
+            feed,
+            feed.url,
+            "feed",
+            callback=self.read_feed,
+            errback=self.feed_failed,
+            cb_kwargs={"source": feed},
+            dont_filter=True,
+        )
 
     def read_feed(self, response: Response, source: Any) -> Iterator[Any]:
-        """Take every entry of a feed."""
+        """Take every entry of a feed that has changed."""
+        if not self.is_unchanged(source, response, _hints(response)):
+            yield from self._read_body(response, source)
+        self._rescheduled.set()
+
+    def _read_body(self, response: Response, source: FeedSource) -> Iterator[Any]:
+        seen_at = fetched_at(response)
         try:
             feed = parse_feed(
                 response.body, url=response.url, content_type=content_type_of(response)
             )
         except SourceError as error:
-            self.health.failed(source.slug, str(error))
+            self._failed(source.slug, str(error), None)
             return
-        seen_at = fetched_at(response)
+        self._count(source, feed, seen_at)
+        self.polls.read(
+            source.slug,
+            feed.entries,
+            seen_at,
+            _hints(response, feed),
+            conditional=was_conditional(response),
+        )
+        delivery = self.delivery_of(source, response)
+        for entry in feed.entries:
+            yield from self.take(source, entry, seen_at, delivery)
+        delivery.taken()
+
+    def _count(self, source: FeedSource, feed: Feed, seen_at: datetime) -> None:
         self.health.succeeded(source.slug, seen_at, entries=len(feed.entries) + feed.without_link)
         if feed.recovered:
             self.crawler.stats.inc_value("tge/feed/recovered")
         if feed.without_link:
             self.ledger.settle("failed", feed.without_link)
             self.crawler.stats.inc_value("tge/feed/entries_without_link", feed.without_link)
-        for entry in feed.entries:
-            yield from self.take(source, entry, seen_at)
 
     def feed_failed(self, failure: Failure) -> None:
         """Book a feed that could not be had."""
         source = failure.request.cb_kwargs["source"]  # type: ignore[attr-defined]
-        self.health.failed(source.slug, describe_failure(failure))
+        self._failed(source.slug, describe_failure(failure), rests_until(failure))
+        self._rescheduled.set()
+
+    def _failed(self, slug: str, error: str, not_before_at: datetime | None) -> None:
+        self.health.failed(slug, error)
+        self.polls.failed(slug, error, datetime.now(UTC), not_before_at)
+
+
+def _hints(response: Response, feed: Feed | None = None) -> PollHints:
+    names = ("Cache-Control", "Expires", "Age")
+    held_s = max_age_s(*(header_of(response, name) for name in names), now=fetched_at(response))
+    if feed is None:
+        return PollHints(max_age_s=held_s)
+    return PollHints(
+        ttl_s=feed.ttl_s,
+        skip_hours=feed.skip_hours,
+        skip_days=feed.skip_days,
+        max_age_s=held_s,
+    )
+
+
+def _switch(name: str, value: str) -> bool:
+    if value not in ("0", "1"):
+        raise ArgumentError(f"{name} is 1 or 0, not {value!r}")
+    return value == "1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -69,7 +70,15 @@ class Company(Base):
 
 
 class Source(Base):
-    """A source and its health. The validators are those of its last answer with a body."""
+    """A source, its health, and how it is polled.
+
+    ``content_key`` is that of the last body of which every entry came to rest, under
+    the rules of then; the validators belong to that body, and are "" where it had
+    none. ``unsettled_polls`` counts polls in a row that left entries unread;
+    ``changed_at`` is when it last told something new, ``whole_at`` when it last sent
+    a body instead of "not modified". ``history`` is the rhythm's
+    memory, see ``domain.feed_history``.
+    """
 
     __tablename__ = "sources"
 
@@ -83,6 +92,16 @@ class Source(Base):
     consecutive_failures: Mapped[int] = mapped_column(default=0)
     etag: Mapped[str | None] = mapped_column(String(1_000))
     last_modified: Mapped[str | None] = mapped_column(String(100))
+    polled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_poll_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    whole_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    polls: Mapped[int] = mapped_column(default=0, server_default="0")
+    not_modified: Mapped[int] = mapped_column(default=0, server_default="0")
+    content_key: Mapped[str] = mapped_column(String(KEY_CHARS), default="", server_default="")
+    unsettled_polls: Mapped[int] = mapped_column(default=0, server_default="0")
+    trusts_validators: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    history: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class Mention(Base):

@@ -108,6 +108,12 @@ class SourceRow:
     consecutive_failures: int
     etag: str | None
     last_modified: str | None
+    polled_at: datetime | None
+    next_poll_at: datetime | None
+    changed_at: datetime | None
+    polls: int
+    not_modified: int
+    history: str
 
 
 def recent_alerts(
@@ -154,7 +160,8 @@ def recent_runs(engine: Engine, limit: int = 10) -> list[RunRow]:
 
 def source_health(engine: Engine) -> list[SourceRow]:
     """Return every source that was ever polled, by slug."""
-    query = sa.select(SOURCES).order_by(SOURCES.c.slug)
+    columns = [SOURCES.c[name] for name in SourceRow.__dataclass_fields__]
+    query = sa.select(*columns).order_by(SOURCES.c.slug)
     with reading(engine) as connection:
         return [SourceRow(**row._mapping) for row in connection.execute(query)]
 

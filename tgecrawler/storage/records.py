@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tgecrawler.storage.cleaning import clean_row
 from tgecrawler.storage.models import COMPANIES, RUNS, SOURCES
@@ -31,10 +29,11 @@ class WatchedCompany(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceHealth:
-    """What a run learnt of one source.
+    """What was learnt of one source; None stands for nothing learnt, and changes nothing.
 
-    ``consecutive_failures`` counts those of this run since its last success
-    there; without a success they add to what the row has.
+    ``consecutive_failures`` counts those since its last success here; without a
+    success they add to what the row has. ``polls`` and ``not_modified`` are
+    added to the row's. ``settled`` is set once all of a body came to rest.
     """
 
     slug: str
@@ -45,8 +44,24 @@ class SourceHealth:
     last_error: str = ""
     last_error_at: datetime | None = None
     consecutive_failures: int = 0
-    etag: str | None = None
-    last_modified: str | None = None
+    polls: int = 0
+    not_modified: int = 0
+    settled: SettledBody | None = None
+    polled_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    changed_at: datetime | None = None
+    whole_at: datetime | None = None
+    unsettled_polls: int | None = None
+    trusts_validators: bool | None = None
+    history: str | None = None
+
+
+class SettledBody(NamedTuple):
+    """A body of which nothing is left to do, and the validators that came with it."""
+
+    content_key: str
+    etag: str = ""
+    last_modified: str = ""
 
 
 def write_companies(connection: Connection, companies: Iterable[WatchedCompany]) -> None:
@@ -60,24 +75,30 @@ def write_companies(connection: Connection, companies: Iterable[WatchedCompany])
 
 
 def write_sources(connection: Connection, health: Iterable[SourceHealth]) -> None:
-    """Insert or update the health of sources; what a run did not learn stays."""
-    rows = {record.slug: clean_row(SOURCES, asdict(record)) for record in health}
-    if not rows:
-        return
-    insert = insert_into(connection, SOURCES)
-    new, old = insert.excluded, SOURCES.c
-    changes: dict[str, Any] = {name: new[name] for name in ("url", "owner", "tier")}
-    for name in ("last_success_at", "last_error_at", "etag", "last_modified"):
-        changes[name] = sa.func.coalesce(new[name], old[name])
-    changes["last_error"] = sa.case(
-        (new.last_error_at.is_(None), old.last_error), else_=new.last_error
-    )
-    changes["consecutive_failures"] = sa.case(
-        (new.last_success_at.is_(None), old.consecutive_failures + new.consecutive_failures),
-        else_=new.consecutive_failures,
-    )
-    statement = insert.on_conflict_do_update(index_elements=["slug"], set_=changes)
-    connection.execute(statement, list(rows.values()))
+    """Insert or update sources; what was not learnt stays."""
+    for record in health:
+        learnt = _learnt(record)
+        row = clean_row(SOURCES, {"last_error": "", **learnt})
+        insert = insert_into(connection, SOURCES).values(row)
+        changes = {name: insert.excluded[name] for name in learnt if name not in _COUNTED}
+        changes |= {name: SOURCES.c[name] + insert.excluded[name] for name in _COUNTED}
+        if record.last_success_at is None:
+            failures = SOURCES.c.consecutive_failures + record.consecutive_failures
+            changes["consecutive_failures"] = failures
+        connection.execute(insert.on_conflict_do_update(index_elements=["slug"], set_=changes))
+
+
+_COUNTED = ("polls", "not_modified")
+
+
+def _learnt(record: SourceHealth) -> dict[str, Any]:
+    """Return the columns that a record has something to say about."""
+    row = {name: value for name, value in asdict(record).items() if value is not None}
+    if record.last_error_at is None:
+        del row["last_error"]
+    if settled := row.pop("settled", None):
+        row |= SettledBody(*settled)._asdict()
+    return row
 
 
 def write_run(connection: Connection, report: dict[str, Any]) -> None:

@@ -1,0 +1,68 @@
+"""What one answer of a source has brought, and whether all of it has come to rest.
+
+Validators are promises: whoever sends them asks to be told only what is new.
+They may be kept, therefore, only once every entry of the body that they belong
+to is stored, or decided for good; a process that dies before that asks for the
+whole body again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tgecrawler.items import Outcome
+
+UNFINISHED: tuple[Outcome, ...] = ("failed", "pending")
+
+
+class Delivery:
+    """One body's entries. `at_rest` is called once, when the last of them is decided."""
+
+    def __init__(
+        self,
+        slug: str,
+        content_key: str,
+        *,
+        etag: str = "",
+        last_modified: str = "",
+        at_rest: Callable[[Delivery], None],
+    ) -> None:
+        self.slug = slug
+        self.content_key = content_key
+        self.etag = etag
+        self.last_modified = last_modified
+        self.unfinished = 0
+        self._at_rest = at_rest
+        self._open = 0
+        self._taken = False
+
+    def opened(self) -> None:
+        """Note an entry that waits for its outcome."""
+        self._open += 1
+
+    def closed(self, outcome: Outcome) -> None:
+        """Note an entry's outcome."""
+        self._open -= 1
+        self.unfinished += outcome in UNFINISHED
+        self._check()
+
+    def left(self, entries: int) -> None:
+        """Note entries that this run does not open."""
+        self.unfinished += entries
+
+    def taken(self) -> None:
+        """Note that every entry of the body has been opened."""
+        self._taken = True
+        self._check()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every entry was stored or decided for good."""
+        return self._taken and not self._open and not self.unfinished
+
+    def _check(self) -> None:
+        if self._taken and self._open == 0:
+            self._at_rest(self)
