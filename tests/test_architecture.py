@@ -25,6 +25,7 @@ LAYERS = (
         "tgecrawler.dedup",
         "tgecrawler.storage",
         "tgecrawler.sources",
+        "tgecrawler.transport",
         "tgecrawler.config",
     ),
     ("tgecrawler.domain",),

@@ -133,6 +133,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("TGE_ARCHIVE", "", _text, "Folder: every response is written there as WARC"),
     Option(
+        "TGE_ALLOW_PRIVATE_NETWORKS",
+        False,
+        _switch,
+        "Also fetch from this machine and its networks, as tests and intranets need; feeds and "
+        "pages can then make the crawler ask any service there",
+    ),
+    Option(
         "TGE_USER_AGENT_CONTACT",
         "",
         _text,

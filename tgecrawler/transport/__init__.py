@@ -1,0 +1,1 @@
+"""From a request to bytes: one guarded client for a whole crawl."""
