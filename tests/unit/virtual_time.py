@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
-
-import pytest
 
 Result = TypeVar("Result")
 
@@ -44,11 +41,3 @@ class _JumpingSelector(selectors.SelectSelector):
             assert timeout is not None, "everything waits for something that never comes"
             self.clock.passed_s += timeout
         return ready
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    clock = VirtualClock()
-    monkeypatch.setattr(time, "time", clock.time)
-    monkeypatch.setattr(time, "monotonic", clock.monotonic)
-    return clock
