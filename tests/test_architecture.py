@@ -23,6 +23,7 @@ LAYERS = (
     (
         "tgecrawler.archive",
         "tgecrawler.dedup",
+        "tgecrawler.scheduling",
         "tgecrawler.storage",
         "tgecrawler.sources",
         "tgecrawler.transport",
