@@ -22,6 +22,7 @@ LAYERS = (
     ("tgecrawler.runtime", "tgecrawler.demo", "tgecrawler.manual", "tgecrawler.fitting"),
     (
         "tgecrawler.archive",
+        "tgecrawler.cache",
         "tgecrawler.dedup",
         "tgecrawler.scheduling",
         "tgecrawler.storage",

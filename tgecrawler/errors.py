@@ -6,7 +6,8 @@
     │   ├── ArgumentError    an unknown spider argument, slug, filter or file
     │   ├── ConfigError      watchlist, sources or lexicon; knows file and line
     │   ├── ReplayError      an archive that cannot be replayed at all
-    │   └── DatabaseError    unreachable, unreadable, or of a newer schema
+    │   ├── DatabaseError    unreachable, unreadable, or of a newer schema
+    │   └── CacheError       a cache that a command cannot reach; a crawl does without
     └── SourceError          what the web sent cannot be read; counted, and the crawl goes on
 
 A pipeline that lets an entry go raises ``tgecrawler.drops.EntryDropped``: an
@@ -55,6 +56,10 @@ class ReplayError(UserError):
 
 class DatabaseError(UserError):
     """A database that cannot be reached, read, or is of a newer schema."""
+
+
+class CacheError(UserError):
+    """A cache that a command cannot reach; a crawl does without."""
 
 
 class SourceError(TgeError):

@@ -147,6 +147,35 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("TGE_STATS_JSON", "", _text, "Path: the run report is written there as JSON"),
     Option(
+        "TGE_CACHE_URL",
+        "",
+        _text,
+        "Cache that outlives a run: redis://…, sqlite:///PATH, or off; empty = the file "
+        "cache.sqlite beside an SQLite database, else var/cache.sqlite",
+        secret=True,
+    ),
+    Option(
+        "TGE_CACHE_MEMORY_MB",
+        100,
+        _whole,
+        "Most memory that the cache takes in a process; 0 = none",
+        unit="MB",
+    ),
+    Option(
+        "TGE_CACHE_MAX_MB",
+        1000,
+        _positive_whole,
+        "Most that the cache's file, or its part of Redis, takes",
+        unit="MB",
+    ),
+    Option(
+        "TGE_CACHE_TTLS",
+        "",
+        _text,
+        "Other times in the cache, seconds by tier: feed=300,article=86400; "
+        "`scrapy cache advise` proposes some",
+    ),
+    Option(
         "TGE_RELEVANCE_MIN_SCORE", 0.5, _share, "Score from which a text is relevant", unit="score"
     ),
     Option(
