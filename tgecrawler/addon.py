@@ -91,6 +91,7 @@ def _replay_instead_of_network(settings: Settings) -> None:
     handler = "tgecrawler.archive.replay.ReplayDownloadHandler"
     handlers = {**settings.getdict("DOWNLOAD_HANDLERS"), "http": handler, "https": handler}
     settings.set("DOWNLOAD_HANDLERS", handlers, priority=_PRIORITY)
+    settings.set("HTTPCACHE_ENABLED", False, priority=_PRIORITY)
     settings.set("DOWNLOAD_DELAY", 0, priority=_PRIORITY)
     settings.set("AUTOTHROTTLE_ENABLED", False, priority=_PRIORITY)
     settings.set(

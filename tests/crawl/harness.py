@@ -40,7 +40,11 @@ class Project:
         }
 
     def command(self, *args: str) -> list[str]:
-        settings = {"TGE_DATABASE_URL": f"sqlite:///{self.database}", **self.settings}
+        settings = {
+            "TGE_DATABASE_URL": f"sqlite:///{self.database}",
+            "TGE_ALLOW_PRIVATE_NETWORKS": "1",  # the servers of the tests are on loopback
+            **self.settings,
+        }
         given = [part for name, value in settings.items() for part in ("-s", f"{name}={value}")]
         return [sys.executable, "-m", "scrapy", *args, *given]
 

@@ -107,7 +107,7 @@ def test_only_what_is_due_is_polled_where_that_is_asked(project: Project, desk: 
 def test_a_switch_is_1_or_0(project: Project, desk: Web) -> None:
     done = project.scrapy("crawl", "rss", "-a", "watch=yes")
     assert done.returncode == 2
-    assert done.stderr.splitlines() == ["error: watch is 1 or 0, not 'yes'"]
+    assert done.stderr.splitlines()[-1] == "error: watch is 1 or 0, not 'yes'"
 
 
 def test_an_archive_is_not_watched(project: Project, tmp_path: Path) -> None:
@@ -136,13 +136,13 @@ def test_a_watch_finds_what_is_published_while_it_runs_and_ends_in_order(
     stored = "select count(*) from mentions"
     try:
         wait_for(lambda: project.database.exists() and desk.requests)
-        wait_for(lambda: desk.asked.count("/rss") >= 2)
-        assert project.rows(stored) == [(2,)]
+        wait_for(lambda: desk.asked.count("/rss") >= 2 and project.rows(stored) == [(2,)])
         later = launch_of("/quillon", "Quillon", hours_old=0)
         desk.serve(later.path, page(later))
         desk.serve("/rss", rss([later, *STORIES]), headers={"ETag": '"two"'})
         wait_for(lambda: project.rows(stored) == [(3,)])
-        wait_for(lambda: '/rss "two"' in desk.requests)
+        # once the batch is committed, a poll is answered and booked before the next one
+        wait_for(lambda: desk.requests.count('/rss "two"') >= 5)
     finally:
         watching.send_signal(signal.SIGINT)
         _, said = watching.communicate(timeout=PATIENCE_S)
@@ -167,6 +167,8 @@ def test_a_watch_that_is_killed_loses_nothing(project: Project, desk: Web) -> No
     watching.communicate(timeout=PATIENCE_S)
     desk.serve(slow.path, page(slow))
     report = project.crawl("rss")
-    assert [row for row in desk.requests if row.startswith("/rss")] == ["/rss", "/rss"]
+    # the cache holds the feed, and so its host need not send it again; nothing of it was settled
+    assert [row for row in desk.requests if row.startswith("/rss")] == ["/rss", '/rss "one"']
+    assert report["sources"]["not_modified"] == 0
     assert len(project.rows("select id from mentions")) == 3
     assert report["outcomes"]["stored"] >= 1

@@ -12,12 +12,12 @@ from scrapy.utils.test import get_crawler
 
 from tgecrawler.domain.fingerprint import content_key, rules_key
 from tgecrawler.domain.polling import PollBounds, PollHints
-from tgecrawler.extensions.polls import MOST_UNSETTLED_POLLS, PollBook
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Entry
 from tgecrawler.options import read_options
 from tgecrawler.runtime import Runtime
+from tgecrawler.spiders.polls import MOST_UNSETTLED_POLLS, PollBook
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.schema import ensure_schema
 
@@ -51,7 +51,7 @@ class Process:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.rows = SourceRows(store)
+        self.rows = SourceRows(get_crawler())
         stats = StatsCollector(get_crawler())
         self.book = PollBook(store, self.rows, stats, PollBounds())
 

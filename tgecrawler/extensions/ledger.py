@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Self
 
 from scrapy import signals
@@ -33,7 +34,7 @@ class EntryLedger:
 
     def __init__(self, stats: StatsCollector) -> None:
         self.book = Ledger()
-        self.deliveries: dict[str, Delivery] = {}
+        self.deliveries: defaultdict[str, list[Delivery]] = defaultdict(list)
         self.stats = stats
 
     @classmethod
@@ -49,11 +50,11 @@ class EntryLedger:
     def open(self, entry_id: str, delivery: Delivery | None = None) -> bool:
         """Count an entry as seen; False where the same one is still on its way.
 
-        `delivery` is told of its outcome.
+        `delivery` is told of its outcome, also of one that an earlier body brought.
         """
         is_new = self.book.open(entry_id)
-        if is_new and delivery is not None:
-            self.deliveries[entry_id] = delivery
+        if delivery is not None:
+            self.deliveries[entry_id].append(delivery)
             delivery.opened()
         return is_new
 
@@ -63,7 +64,7 @@ class EntryLedger:
             logger.error("accounting: %s", self.book.faults.pop())
             self.stats.inc_value("tge/accounting/faults")
             return
-        if (delivery := self.deliveries.pop(entry_id, None)) is not None:
+        for delivery in self.deliveries.pop(entry_id, ()):
             delivery.closed(outcome)
 
     def settle(self, outcome: Outcome, count: int = 1) -> None:

@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 import orjson
 from scrapy import signals
 
+from tgecrawler.cache.opening import open_cache
 from tgecrawler.domain.timing import Durations
 from tgecrawler.errors import DatabaseError, OptionError
 from tgecrawler.extensions.ledger import EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import OUTCOMES, Mention
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,6 +172,7 @@ class RunReport:
                 name: count(f"tge/sources/{name}")
                 for name in ("polled", "changed", "not_modified", "failed")
             },
+            "stale": self._stale(),
             "entries_seen": count("tge/entries_seen"),
             "outcomes": {name: count(f"tge/outcome/{name}") for name in OUTCOMES},
             "alerts": self.alerts,
@@ -181,9 +184,9 @@ class RunReport:
                 "retried": count("retry/count"),
                 "bytes": count("downloader/response_bytes"),
             },
-            "cache": None,
-            "connections": None,
-            "politeness": None,
+            "cache": self._cache(),
+            "connections": self._connections(),
+            "politeness": self._politeness(),
             "latency_s": {stage: took.summary() for stage, took in self.durations.items()},
             "memory_bytes": {"peak": self.stats.get_value("memusage/max")},
             "targets": [
@@ -194,6 +197,35 @@ class RunReport:
                     "met": cycle_s < CYCLE_TARGET_S,
                 }
             ],
+        }
+
+    def _stale(self) -> list[str]:
+        """Return the sources that answer, but tell nothing new for much longer than usual."""
+        stale = getattr(self.crawler.spider, "stale_sources", None)
+        return stale(datetime.now(UTC)) if stale is not None else []
+
+    def _cache(self) -> dict[str, Any] | None:
+        """Return what the process's cache has counted since it was opened."""
+        settings = self.crawler.settings
+        return open_cache(settings).stats() if settings.getbool("HTTPCACHE_ENABLED") else None
+
+    def _connections(self) -> dict[str, Any] | None:
+        opened = self._count("tge/connections/opened")
+        reused = self._count("tge/connections/reused")
+        if not opened + reused:
+            return None
+        ratio = round(reused / (opened + reused), 4)
+        return {"opened": opened, "reused": reused, "reuse_ratio": ratio}
+
+    def _politeness(self) -> dict[str, Any] | None:
+        if self.crawler.settings["TGE_REPLAY"]:
+            return None
+        gate = gate_of_crawler(self.crawler)
+        return {
+            "violations": gate.violations,
+            "waits_s": round(gate.waits_s, 3),
+            "rests": self._count("tge/politeness/rests"),
+            "refused": self._count("tge/politeness/refused"),
         }
 
     def _count(self, stat: str) -> int:

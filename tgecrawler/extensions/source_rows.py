@@ -29,18 +29,17 @@ class SourceRows:
     refuses waits for the next time: without it, a source is read whole once more.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
         self._waiting: dict[str, SourceHealth] = {}
         self._failing = False
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        store = crawler.get_extension(Store)
-        if store is None:
+        if not getattr(crawler.spider, "stores", False):
             raise NotConfigured
-        rows = cls(store)
+        rows = cls(crawler)
         crawler.signals.connect(rows.spider_opened, signal=signals.spider_opened)
         crawler.signals.connect(rows.spider_closed, signal=signals.spider_closed)
         return rows
@@ -68,10 +67,11 @@ class SourceRows:
 
     async def _write(self) -> None:
         rows, self._waiting = self._waiting, {}
-        if not rows:
+        store = self.crawler.get_extension(Store)
+        if not rows or store is None:
             return
         try:
-            await asyncio.to_thread(self.store.writer.record_sources, rows.values())
+            await asyncio.to_thread(store.writer.record_sources, rows.values())
         except DatabaseError as error:
             for slug, row in rows.items():
                 later = self._waiting.get(slug)

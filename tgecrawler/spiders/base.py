@@ -18,11 +18,11 @@ from tgecrawler.domain.urls import unwrap_url
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
-from tgecrawler.extensions.polls import PollBook
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Entry, Mention
 from tgecrawler.sources.article import parse_article
 from tgecrawler.spiders.failures import describe_failure, is_put_off
+from tgecrawler.spiders.polls import PollBook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +83,7 @@ class TgeSpider(Spider):
         self.age_limit = AgeLimit()
         self._pages: OrderedDict[str, Article] = OrderedDict()
         self._waiting: dict[str, list[Waiting]] = {}
+        self._polls: PollBook | None = None
 
     def configure(self, runtime: Runtime) -> None:
         """Take the runtime, before any component is built.
@@ -117,8 +118,14 @@ class TgeSpider(Spider):
 
     @property
     def polls(self) -> PollBook:
-        """The run's plan of polls."""
-        return extension_of(self, PollBook)
+        """The run's plan of polls, made when the spider starts."""
+        if self._polls is None:
+            self._polls = PollBook.from_crawler(self.crawler)
+        return self._polls
+
+    def stale_sources(self, now: datetime) -> list[str]:
+        """Return the sources that answer, but have told nothing for much longer than usual."""
+        return self._polls.stale(now) if self._polls is not None else []
 
     def poll_request(
         self, source: SourceRow, url: str, kind: str, *, validators: bool = True, **given: Any

@@ -9,6 +9,8 @@ import aiohttp
 if TYPE_CHECKING:
     from aiohttp.client_middlewares import ClientHandlerType
 
+    from tgecrawler.transport.gate import Turn
+
 
 class HungUpError(aiohttp.ClientError):
     """The host closed a new connection without an answer."""
@@ -22,7 +24,8 @@ class Attempt:
     that hangs up on a new connection would be asked twice without a gap.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
         self.reused = False  # set by the trace, once the connection is known
 
     async def __call__(

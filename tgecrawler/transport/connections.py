@@ -30,6 +30,7 @@ class ConnectionCounter:
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(self._opened)
         trace.on_connection_reuseconn.append(self._reused)
+        trace.on_request_headers_sent.append(self._sent)
         trace.on_dns_cache_hit.append(self._known_name)
         trace.on_dns_cache_miss.append(self._unknown_name)
         return trace
@@ -40,6 +41,9 @@ class ConnectionCounter:
     async def _reused(self, session: Any, context: SimpleNamespace, parameters: Any) -> None:
         context.trace_request_ctx.reused = True
         self.stats.inc_value("tge/connections/reused")
+
+    async def _sent(self, session: Any, context: SimpleNamespace, parameters: Any) -> None:
+        context.trace_request_ctx.turn.sent()
 
     async def _known_name(self, session: Any, context: SimpleNamespace, parameters: Any) -> None:
         self.stats.inc_value("tge/connections/dns_hits")

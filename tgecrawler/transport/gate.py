@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
+
+
+class Turn(Protocol):
+    """A turn that has come."""
+
+    def sent(self) -> None:
+        """Note that the request goes out now: a connection may have taken a while."""
 
 
 class Gate(Protocol):
     """Lets a request through when its host may be asked."""
 
-    def turn(self, host: str) -> AbstractAsyncContextManager[object]:
+    def turn(self, host: str) -> AbstractAsyncContextManager[Turn]:
         """Return a context that is entered when `host` may be asked, and left after the body."""
-
-
-class OpenGate:
-    """Lets everything through at once."""
-
-    @asynccontextmanager
-    async def turn(self, host: str) -> AsyncIterator[None]:
-        yield

@@ -13,11 +13,12 @@ from scrapy.http import Headers
 from scrapy.responsetypes import responsetypes
 
 from tgecrawler.domain.addresses import refuse_host
+from tgecrawler.scheduling.host_gate import host_key
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 from tgecrawler.transport.attempt import Attempt
 from tgecrawler.transport.body import Body, BodyReader
 from tgecrawler.transport.deadlines import deadlines_of
 from tgecrawler.transport.failures import scrapy_exceptions
-from tgecrawler.transport.gate import OpenGate
 from tgecrawler.transport.refusal import count_refusal
 from tgecrawler.transport.session import HEADERS_BYTES, Client, PinnedResponse, client_of
 
@@ -69,8 +70,7 @@ class GuardedDownloadHandler(BaseDownloadHandler):
             most_bytes=settings.getint("DOWNLOAD_MAXSIZE"),
             fail_on_loss=settings.getbool("DOWNLOAD_FAIL_ON_DATALOSS"),
         )
-        gate: Gate = OpenGate()  # whoever keeps the hosts' turns is asked for here
-        return cls(crawler, client_of(crawler), gate, bodies)
+        return cls(crawler, client_of(crawler), gate_of_crawler(crawler), bodies)
 
     async def download_request(self, request: Request) -> Response:
         """Return the response to a request.
@@ -87,13 +87,15 @@ class GuardedDownloadHandler(BaseDownloadHandler):
         allowed = self.client.options.allow_private
         if reason := refuse_host(url.raw_host or "", allow_private=allowed):
             raise count_refusal(reason, self.crawler.stats)
-        async with self.gate.turn(url.raw_host or ""):
+        async with self.gate.turn(host_key(request.url)) as turn:
             deadlines = deadlines_of(request.meta)
             with scrapy_exceptions(deadlines, self.crawler.stats):
-                return await self._fetch(request, url, deadlines)
+                return await self._fetch(request, url, deadlines, Attempt(turn))
 
-    async def _fetch(self, request: Request, url: yarl.URL, deadlines: Deadlines) -> Response:
-        attempt, started = Attempt(), time.monotonic()
+    async def _fetch(
+        self, request: Request, url: yarl.URL, deadlines: Deadlines, attempt: Attempt
+    ) -> Response:
+        started = time.monotonic()
         async with self.client.session.request(
             request.method,
             url,

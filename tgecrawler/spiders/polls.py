@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from scrapy.exceptions import NotConfigured
-
 from tgecrawler.addon import runtime_of
 from tgecrawler.domain.delivery import Delivery
 from tgecrawler.domain.feed_history import FeedHistory, observed, usual_gap_s
@@ -91,7 +89,7 @@ class PollBook:
     def from_crawler(cls, crawler: Crawler) -> Self:
         store, rows = map(crawler.get_extension, (Store, SourceRows))
         if store is None or rows is None:
-            raise NotConfigured
+            raise RuntimeError("a spider that polls has Store and SourceRows among its extensions")
         options = runtime_of(crawler).options
         bounds = PollBounds(
             shortest_s=float(options["TGE_POLL_SHORTEST_S"]),
@@ -175,7 +173,7 @@ class PollBook:
 
     def stale(self, now: datetime) -> list[str]:
         """Return the sources that answer, but have told nothing for much longer than usual."""
-        return [slug for slug, one in self.polls.items() if self._is_stale(one, now)]
+        return [slug for slug, one in self.polls.items() if is_stale(one.history, now)]
 
     def _answered(
         self,
@@ -202,7 +200,7 @@ class PollBook:
             now=now,
             hints=hints,
             bounds=self.bounds,
-            priority=one.source.tier == 1,
+            priority=one.source.tier,
             expected_event=slug in self._sources_near_event(now),
             failures=one.state.consecutive_failures,
             jitter=random.random(),  # noqa: S311
