@@ -224,7 +224,7 @@ class TgeSpider(Spider):
         yield from self._without_page(waiting, describe_failure(failure))
 
     def _is_wanted(
-        self, entry_id: str, entry: Entry, seen_at: datetime, delivery: Delivery | None
+        self, entry_id: str, entry: Entry, seen_at: datetime, delivery: Delivery | None = None
     ) -> bool:
         """Open an entry's account; return False where its outcome is booked at once."""
         if not self.ledger.open(entry_id, delivery):

@@ -80,7 +80,7 @@ class PollBook:
         self.asks_whole = self.replaying or bool(options["TGE_ARCHIVE"])
         self.clock = FeedClock()
         stored = {} if self.replaying else read_polls(store.engine)
-        sources = (*store.runtime.sources.feeds, *store.runtime.sources.sites)
+        sources: list[Source] = [*store.runtime.sources.feeds, *store.runtime.sources.sites]
         self.polls = {source.slug: _polls_of(source, stored.get(source.slug)) for source in sources}
         self._near_event: set[str] = set()
         self._near_event_at: datetime | None = None

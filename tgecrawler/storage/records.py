@@ -80,7 +80,9 @@ def write_sources(connection: Connection, health: Iterable[SourceHealth]) -> Non
         learnt = _learnt(record)
         row = clean_row(SOURCES, {"last_error": "", **learnt})
         insert = insert_into(connection, SOURCES).values(row)
-        changes = {name: insert.excluded[name] for name in learnt if name not in _COUNTED}
+        changes: dict[str, Any] = {
+            name: insert.excluded[name] for name in learnt if name not in _COUNTED
+        }
         changes |= {name: SOURCES.c[name] + insert.excluded[name] for name in _COUNTED}
         if record.last_success_at is None:
             failures = SOURCES.c.consecutive_failures + record.consecutive_failures
