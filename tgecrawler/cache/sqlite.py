@@ -160,7 +160,9 @@ class SqliteLevel:
     def _cut_back(self, db: sqlite3.Connection) -> None:
         """Give free pages back to the disk where the file itself is too large."""
         if _pragma(db, "page_count") * _pragma(db, "page_size") > self.most_bytes:
-            db.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
+            for _ in range(STEP_PAGES):
+                # one page each: sqlite3 ends the statement after its first step
+                db.execute("PRAGMA incremental_vacuum(1)")
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:

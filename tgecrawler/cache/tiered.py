@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from tgecrawler.cache.entry import MOST_VALUE_BYTES, Entry, Hit
 from tgecrawler.cache.flights import Flights
 from tgecrawler.cache.level import Gone
-from tgecrawler.cache.two_levels import TwoLevels
 from tgecrawler.cache.tiers import TIERS
+from tgecrawler.cache.two_levels import TwoLevels
 from tgecrawler.cache.usage import Figures
 from tgecrawler.domain.caching import ChangeHistory, adapted_ttl_s
 
