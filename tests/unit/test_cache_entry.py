@@ -4,10 +4,10 @@ import os
 
 import pytest
 import zstandard
+from cache_cases import START_S
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache_cases import START_S
 from tgecrawler.cache.entry import (
     MOST_VALUE_BYTES,
     Entry,

@@ -4,6 +4,7 @@ import random
 import threading
 
 from cache_cases import START_S
+
 from tgecrawler.cache.entry import Entry
 from tgecrawler.cache.level import Gone
 from tgecrawler.cache.memory import OVERHEAD_BYTES, MemoryLevel, size_of

@@ -146,7 +146,8 @@ from tgecrawler.cache.tiered import TieredCache
 from tgecrawler.cache.sqlite import SqliteLevel
 cache = TieredCache(SqliteLevel(Path(sys.argv[1]), 10**9), memory_bytes=0)
 cache.set("article", "before", b"before" * 1000)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))  # as a full disk: writes fail
+# from here on writes fail, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
 for number in range(60):
     cache.set("article", str(number), bytes(range(256)) * 40 + str(number).encode() * 3000)
 print(cache.stats()["shared_failures"], cache.get("article", "before") == b"before" * 1000)
