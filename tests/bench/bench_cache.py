@@ -26,6 +26,7 @@ from tgecrawler.cache.tiered import TieredCache
 MB = 1_000_000
 MOST_P99_US = 1_000.0  # of a look-up in memory
 MOST_MEMORY_RATIO = 1.1  # resident memory to what the level counts
+NOISE = random.Random(1).randbytes(2_000)
 LOOKUPS = 200_000
 HELD = 4_000  # entries of PAGE bytes: what is hot in a crawl of some hundred sources
 PAGE = 12_000  # bytes of an article as it crosses the wire
@@ -144,9 +145,9 @@ def soaked_cache(path: str) -> tuple[TieredCache, Clock]:
 
 
 def soaked_value(number: int) -> bytes:
-    """Return what nobody can compress, 200 to 1,000 bytes of it."""
-    rng = random.Random(number)
-    return rng.randbytes(rng.randrange(200, 1_000))
+    """Return what nobody can compress, 200 to 1,000 bytes of it, different for each number."""
+    start, size = number % 997, 192 + number % 801
+    return number.to_bytes(8) + NOISE[start : start + size]
 
 
 def soak_cache() -> list[Row]:
@@ -155,7 +156,10 @@ def soak_cache() -> list[Row]:
     What is left must be the one entry that was always in use, and of the others the
     newest without a gap: that is least recently used first, whatever was kept where.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    shared_memory = Path("/dev/shm")  # 1e6 commits would be a test of the disk
+    with tempfile.TemporaryDirectory(
+        dir=shared_memory if shared_memory.is_dir() else None
+    ) as folder:
         done = subprocess.run(
             [sys.executable, "-c", SOAK, str(Path(folder) / "cache.sqlite")],
             cwd=ROOT,

@@ -278,3 +278,11 @@ def test_crawlers_of_a_process_share_the_cache(host, tmp_path):
     assert other.middleware.storage.cache is host.middleware.storage.cache
     assert other.ask(feed()).body == FEED
     other.middleware.spider_closed(other.crawler.spider)
+
+
+def test_a_process_starts_with_what_was_used_most(host, tmp_path):
+    host.fetch(feed(), answer())
+    assert host.middleware.storage.cache.is_cold is False
+    close_caches()
+    other = Host(tmp_path)
+    assert other.middleware.storage.cache.stats()["memory_entries"] == 1

@@ -172,6 +172,16 @@ def test_what_another_process_dropped_is_gone_soon(cache, second, clock):
     assert second.get("feed", "b") is None
 
 
+def test_names_that_nobody_can_encode_fail_nothing(cache, second):
+    cache.set("feed", "half \ud83d", b"value", tags=("half \ud83d",))
+    assert second.get("feed", "half \ud83d") == b"value"
+    assert cache.touch("feed", "half \ud83d")
+    assert cache.get_or_fetch("feed", "half \ud83d", bytes) == b"value"
+    assert cache.invalidate_tag("half \ud83d") == 1
+    assert cache.delete("feed", "half \ud83d") is False
+    assert cache.stats()["shared_failures"] == 0
+
+
 def test_clearing_a_tier_leaves_the_others(cache):
     cache.set("feed", "k", b"value")
     cache.set("article", "k", b"value")

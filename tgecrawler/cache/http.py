@@ -31,6 +31,9 @@ REVALIDATE = "cache_revalidate"  # request.meta: never served unasked, but by a 
 MAX_AGE_S = "cache_max_age_s"  # request.meta: served unasked only if it was checked since
 NOT_MODIFIED = "not-modified"  # response.flags: the host said 304, the body is the stored one
 
+WARMED = 500
+"""Entries loaded into memory when the first crawler of a process starts; takes some 25 ms."""
+
 _FRESH = "_cache_fresh"  # request.meta: what the storage found, for the policy
 _VALIDATORS = {b"ETag": b"If-None-Match", b"Last-Modified": b"If-Modified-Since"}
 # A 304 has no body, and what some hosts say of it all the same is not true of the stored one.
@@ -106,6 +109,8 @@ class TieredCacheStorage:
     def open_spider(self, spider: Spider) -> None:
         self._fingerprinter = spider.crawler.request_fingerprinter
         self._stats = spider.crawler.stats
+        if self.cache.is_cold:
+            self.cache.warm(WARMED)
 
     def close_spider(self, spider: Spider) -> None:
         self.cache.flush()
