@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tgecrawler.cache.entry import Entry
     from tgecrawler.cache.level import Gone, Key
 
-OVERHEAD_BYTES = 900
+OVERHEAD_BYTES = 700
 """What Python needs for an entry beside its value, meta, key and tags; see bench_cache.py."""
 
 TAG_OVERHEAD_BYTES = 60

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from redis import Redis, RedisError
+from redis import Redis, RedisError, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -191,7 +191,8 @@ def _surviving() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise LevelError(f"Redis: {error}", rests=True) from error
+        # what it has answered costs no time: a full Redis, say, still serves look-ups
+        raise LevelError(f"Redis: {error}", rests=not isinstance(error, ResponseError)) from error
 
 
 def _told(data: bytes) -> Gone:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 STEP_ENTRIES, MOST_STEPS = 32, 16
 """Entries that one write drops at once, and how often: no look-up waits for a long clean-up."""
 
+MOST_AT_ONCE_BYTES = 1_000_000  # by which an eviction goes below the bound
+CHECK_EVERY = 64  # writes; so many of another process may pass the bound unseen
+ROW_BYTES = 10_000  # of pages that a small entry may begin, in the tables and their indexes
 STEP_PAGES = 64  # given back to the disk by one write, where the file itself is too large
 GONE_KEPT = 1_000  # announcements; who has missed more forgets everything
 
@@ -40,6 +43,8 @@ class SqliteLevel:
         self._writer: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._heard_id: int | None = None
+        self._room_bytes = 0  # known to be left below the bound
+        self._writes = 0  # since that was known
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._opening = threading.Lock()
@@ -66,8 +71,7 @@ class SqliteLevel:
             db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row_id, stored.body))
             db.execute("DELETE FROM tags WHERE id = ?", (row_id,))
             db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", _pairs(row_id, stored.tags))
-            self._make_room(db, now_s)
-            self._cut_back(db)
+            self._make_room(db, size, now_s)
 
     def write_head(self, key: Key, head: bytes, gone_s: float, now_s: float) -> bool:
         with self._write() as db:
@@ -141,15 +145,32 @@ class SqliteLevel:
                     connection.close()
             self._reader = self._writer = None
 
-    def _make_room(self, db: sqlite3.Connection, now_s: float) -> None:
-        """Drop a few of what is over, and of the least recently used where the bound is met."""
+    def _make_room(self, db: sqlite3.Connection, size: int, now_s: float) -> None:
+        """Drop what is over, and the least recently used where the bound is met.
+
+        Looked into only where what was written since may have met it; also after
+        some writes, since other processes write as well.
+        """
+        self._room_bytes -= size + ROW_BYTES
+        self._writes += 1
+        if self._room_bytes > 0 and self._writes < CHECK_EVERY:
+            return
+        self._writes = 0
         db.execute(
             "DELETE FROM entries WHERE id IN"
             " (SELECT id FROM entries WHERE gone_s <= ? ORDER BY gone_s LIMIT ?)",
             (now_s, STEP_ENTRIES),
         )
+        if _used_bytes(db) > self.most_bytes - ROW_BYTES:
+            self._evict(db)
+        self._cut_back(db)
+        self._room_bytes = self.most_bytes - _used_bytes(db)
+
+    def _evict(self, db: sqlite3.Connection) -> None:
+        """Drop the least recently used, a little more than must be, so that it lasts a while."""
+        wanted_bytes = self.most_bytes - min(self.most_bytes // 100, MOST_AT_ONCE_BYTES)
         for _ in range(MOST_STEPS):
-            if _used_bytes(db) <= self.most_bytes:
+            if _used_bytes(db) <= wanted_bytes:
                 return
             dropped = db.execute(
                 "DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY used_s LIMIT ?)",
@@ -160,7 +181,9 @@ class SqliteLevel:
     def _cut_back(self, db: sqlite3.Connection) -> None:
         """Give free pages back to the disk where the file itself is too large."""
         if _pragma(db, "page_count") * _pragma(db, "page_size") > self.most_bytes:
-            db.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
+            for _ in range(STEP_PAGES):
+                # one page each: sqlite3 ends the statement after its first step
+                db.execute("PRAGMA incremental_vacuum(1)")
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:

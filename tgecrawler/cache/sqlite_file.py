@@ -99,7 +99,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_WAIT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table
+        if _version(connection) == 0:  # it works before the first table, and takes a lock
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _enter_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -18,7 +18,7 @@ from tgecrawler.domain.caching import ChangeHistory, adapted_ttl_s
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from tgecrawler.cache.level import SharedLevel
+    from tgecrawler.cache.level import Key, SharedLevel
     from tgecrawler.cache.tiers import Tier
 
 
@@ -52,6 +52,11 @@ class TieredCache:
         self._figures = Figures()
         self._flights = Flights()
 
+    @property
+    def is_cold(self) -> bool:
+        """Whether nothing is in memory yet."""
+        return len(self._levels.memory) == 0
+
     def get(self, tier: str, key: str) -> bytes | None:
         """Return a fresh value; None where there is none."""
         hit = self.lookup(tier, key)
@@ -65,9 +70,9 @@ class TieredCache:
                 finds nothing fresh. It never lengthens an entry's own time.
         """
         started_ns = time.perf_counter_ns()
-        self._tier(tier)
+        place = self._place(tier, key)
         now_s = self._clock()
-        entry = self._levels.find((tier, key), now_s, max_age_s)
+        entry = self._levels.find(place, now_s, max_age_s)
         fresh = entry is not None and entry.is_fresh(now_s, max_age_s)
         name = "hits" if fresh else "misses"
         self._figures.looked_up(tier, name, time.perf_counter_ns() - started_ns)
@@ -94,12 +99,13 @@ class TieredCache:
             tags: what it can be dropped by, with others.
             meta: what belongs to the value and may change without it, such as headers.
         """
+        place = self._place(tier, key)
         now_s = self._clock()
         if len(value) + len(meta) > MOST_VALUE_BYTES:
             self.oversize += 1
             self.delete(tier, key)  # what is stored is outdated now
             return
-        old = self._levels.memory.get((tier, key))
+        old = self._levels.memory.get(place)
         changed = old is None or old.value != value
         history = ChangeHistory()
         if old is not None:
@@ -110,10 +116,10 @@ class TieredCache:
             checked_s=now_s,
             expires_s=now_s + self._ttl_s(tier, history, ttl_s),
             meta=meta,
-            tags=tags,
+            tags=tuple(map(_sound, tags)),
             history=history,
         )
-        self._levels.keep((tier, key), entry, self._gone_s(tier, entry), now_s)
+        self._levels.keep(place, entry, self._gone_s(tier, entry), now_s)
 
     def touch(
         self, tier: str, key: str, *, ttl_s: float | None = None, meta: bytes | None = None
@@ -126,8 +132,9 @@ class TieredCache:
         Args:
             meta: takes the place of the old one where given.
         """
+        place = self._place(tier, key)
         now_s = self._clock()
-        old = self._levels.find((tier, key), now_s)
+        old = self._levels.find(place, now_s)
         if old is None:
             return False
         history = self._watched(tier, old, now_s, changed=False)
@@ -140,7 +147,7 @@ class TieredCache:
         )
         self._figures.add(tier, "revalidated")
         self._count(tier, "revalidated")
-        self._levels.renew((tier, key), entry, self._gone_s(tier, entry), now_s)
+        self._levels.renew(place, entry, self._gone_s(tier, entry), now_s)
         return True
 
     def get_or_fetch(
@@ -159,17 +166,18 @@ class TieredCache:
         found = self.get(tier, key)
         if found is not None:
             return found
+        place = self._place(tier, key)
 
         def fetch_and_keep() -> bytes:
             # the flight before this one may have landed after the look above
-            entry = self._levels.find((tier, key), self._clock())
+            entry = self._levels.find(place, self._clock())
             if entry is not None and entry.is_fresh(self._clock()):
                 return entry.value
             value = fetch()
             self.set(tier, key, value, ttl_s=ttl_s, tags=tags)
             return value
 
-        return self._flights.share((tier, key), fetch_and_keep)
+        return self._flights.share(place, fetch_and_keep)
 
     async def get_or_fetch_async(
         self,
@@ -193,21 +201,22 @@ class TieredCache:
             await asyncio.to_thread(self.set, tier, key, value, ttl_s=ttl_s, tags=tags)
             return value
 
-        entry = self._levels.memory.get((tier, key))
+        place = self._place(tier, key)
+        entry = self._levels.memory.get(place)
         if entry is not None and entry.is_fresh(self._clock()):
             found = self.get(tier, key)
             if found is not None:
                 return found
-        return await self._flights.share_async((tier, key), find_or_fetch)
+        return await self._flights.share_async(place, find_or_fetch)
 
     def delete(self, tier: str, key: str) -> bool:
         """Drop one entry, here and in the other processes; return whether there was one."""
-        self._tier(tier)
-        return self._drop(Gone(tier=tier, key=key)) > 0
+        _, sound = self._place(tier, key)
+        return self._drop(Gone(tier=tier, key=sound)) > 0
 
     def invalidate_tag(self, tag: str) -> int:
         """Drop every entry that bears a tag, here and in the other processes; return how many."""
-        return self._drop(Gone(tag=tag))
+        return self._drop(Gone(tag=_sound(tag)))
 
     def clear(self, tier: str | None = None) -> int:
         """Drop all entries, or those of a tier, here and in the other processes."""
@@ -275,5 +284,13 @@ class TieredCache:
         if self._levels.usage.count(tier, name, number):
             self.flush()
 
+    def _place(self, tier: str, key: str) -> Key:
+        return self._tier(tier).name, _sound(key)
+
     def _tier(self, name: str) -> Tier:
         return self.tiers[name]
+
+
+def _sound(text: str) -> str:
+    """Return a text that every level can encode; half a surrogate pair becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

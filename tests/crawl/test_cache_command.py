@@ -1,0 +1,89 @@
+"""`scrapy cache` on what a crawl has left; the crawl is wired to the cache here by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness import Project, Web
+from newsroom import STORIES, WATCHLIST, page, rss, sources
+
+pytestmark = pytest.mark.slow
+
+MIDDLEWARES = {
+    "scrapy.downloadermiddlewares.httpcache.HttpCacheMiddleware": None,
+    "middlewares.tiered_cache.TieredCacheMiddleware": 900,
+}
+WIRED = {
+    "HTTPCACHE_ENABLED": "1",
+    "HTTPCACHE_STORAGE": "tgecrawler.cache.http.TieredCacheStorage",
+    "HTTPCACHE_POLICY": "tgecrawler.cache.http.TieredCachePolicy",
+    "DOWNLOADER_MIDDLEWARES": json.dumps(MIDDLEWARES),
+}
+
+
+@pytest.fixture
+def crawled(project: Project, web: Web) -> Project:
+    """A project that has crawled one feed and its pages, twice within minutes."""
+    project.settings |= WIRED | {
+        "TGE_SOURCES": str(project.write("sources.yaml", sources({"desk": f"{web.base}/rss"}))),
+        "TGE_WATCHLIST": str(project.write("watchlist.yaml", WATCHLIST)),
+    }
+    web.serve("/rss", rss(STORIES))
+    for story in STORIES:
+        web.serve(story.path, page(story))
+    project.crawl("rss")
+    first = list(web.asked)
+    assert "/rss" in first
+    report = project.crawl("rss")
+    assert report["sources"]["polled"] == 1
+    assert set(web.asked[len(first) :]) <= {"/robots.txt"}
+    return project
+
+
+def shown(project: Project, *args: str) -> object:
+    done = project.scrapy("cache", *args, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_second_crawl_asks_for_nothing_and_the_commands_tell(crawled: Project) -> None:
+    stats = shown(crawled, "stats", "--tier", "feed")
+    assert isinstance(stats, dict)
+    (feed,) = stats["tiers"]
+    assert (feed["entries"], feed["hits"], feed["misses"]) == (1, 1, 1)
+    assert feed["hit_ratio"] == 0.5
+    assert stats["bytes"] > 0
+
+    table = crawled.scrapy("cache", "stats").stdout
+    assert "article" in table
+    assert "50%" in table
+
+    advice = shown(crawled, "advise")
+    assert isinstance(advice, list)
+    assert {row["tier"] for row in advice} >= {"feed", "article", "x_user"}
+    assert "nobody has looked again" in crawled.scrapy("cache", "advise").stdout
+
+    assert shown(crawled, "clear", "--tier", "feed") == {"dropped": 1}
+    assert crawled.scrapy("cache", "clear").stdout.startswith("dropped ")
+    stats = shown(crawled, "stats")
+    assert isinstance(stats, dict)
+    assert sum(row["entries"] for row in stats["tiers"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["cache", "stats", "--tier", "feeds"], "no tier 'feeds'; did you mean 'feed'?"),
+        (["cache", "stats"], "cache.sqlite yet; a crawl makes it"),
+        (["cache", "stats", "-s", "TGE_CACHE_URL=redis://127.0.0.1:1/0"], "cannot be used: Redis"),
+    ],
+)
+def test_what_a_user_did_wrong_is_one_line(project: Project, args: list[str], said: str) -> None:
+    done = project.scrapy(*args)
+    assert done.returncode == 2, done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert said in line
+    assert "Traceback" not in done.stderr
+    assert not (project.folder / "cache.sqlite").exists()
