@@ -70,6 +70,8 @@ class HostGate:
 
         The request inside may start at once. Whoever opens a connection first tells
         with ``turn.sent()`` when the request went out, and the gap counts from there.
+        An answer that may put the host to rest has to be told with `answered` before
+        whoever holds the turn waits for anything else: then the next one sees it.
 
         Raises:
             HostRestingError: the host rests for longer than the patience.
