@@ -76,20 +76,21 @@ def select_group(text: str, token: str) -> list[str]:
     Consecutive User-agent lines make one group; only an Allow or Disallow ends their
     row, and no other line does (RFC 9309, 2.2.1 and 2.2.4).
     """
+    wanted = {token.lower(), _EVERYBODY}
     groups: dict[str, list[str]] = {}
-    named: set[str] = set()
+    named: set[str] = set()  # of the wanted ones only: a file may name 30,000
     in_names = False
     for raw in text.splitlines():
         line = raw.partition("#")[0].strip()
         if agent := _AGENT.match(line):
-            named = (named if in_names else set()) | {_product_of(agent[1])}
+            named = (named if in_names else set()) | ({_product_of(agent[1])} & wanted)
             in_names = True
             for name in named:
                 groups.setdefault(name, [])
-            continue
-        in_names = in_names and not _RULE.match(line)
-        for name in named & {token.lower(), _EVERYBODY} if line else ():
-            groups[name].append(spell_query(line))
+        elif line:
+            in_names = in_names and not _RULE.match(line)
+            for name in named:
+                groups[name].append(spell_query(line))
     return groups.get(token.lower(), groups.get(_EVERYBODY, []))
 
 
