@@ -366,6 +366,13 @@ def test_a_host_is_one_whatever_its_port(url: str, key: str) -> None:
     assert host_key(url) == key
 
 
+@pytest.mark.parametrize("spelt", ["NEWS.example", "news.example."])
+def test_one_lane_for_all_spellings(clock: VirtualClock, spelt: str) -> None:
+    gate = HostGate()
+    gate.answered(spelt, 429, {})
+    assert gate.rests_until(HOST) is not None
+
+
 def test_a_broken_promise_is_counted(clock: VirtualClock) -> None:
     """The self-check sees a start that the queue should not have let happen."""
     gate = HostGate(10.0)
