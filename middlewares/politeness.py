@@ -27,9 +27,11 @@ _OF_A_REST = ("Retry-After", "Date")
 class PolitenessMiddleware:
     """Adapter around `HostGate`: learns from answers, and refuses what would wait too long.
 
-    Stands between the cache and the network: a page from the cache asks no host,
-    and tells nothing about one. The gap and the turns themselves are kept where
-    a request leaves, in the download handler.
+    Stands between the cache and the network, since a page from the cache asks no
+    host. The gap and the turns themselves are kept where a request leaves, in the
+    download handler. What came back is heard of by the signal response_downloaded:
+    it is sent in the same breath in which the handler returns, before the next
+    request wakes up, and not for what came from the cache.
     """
 
     def __init__(self, gate: HostGate, stats: StatsCollector) -> None:
@@ -41,13 +43,19 @@ class PolitenessMiddleware:
         if crawler.settings.get("TGE_REPLAY"):
             raise NotConfigured  # an archive needs no rest
         middleware = cls(gate_of_crawler(crawler), crawler.stats)
+        crawler.signals.connect(middleware.downloaded, signal=signals.response_downloaded)
         crawler.signals.connect(middleware.spider_closed, signal=signals.spider_closed)
         return middleware
 
     def process_request(self, request: Request) -> None:
         self.gate.refuse_resting(host_key(request.url))
 
-    def process_response(self, request: Request, response: Response) -> Response:
+    def process_exception(self, request: Request, exception: Exception) -> None:
+        if isinstance(exception, HostRestingError):  # also one that waited for its turn
+            self.stats.inc_value("tge/politeness/refused")
+
+    def downloaded(self, response: Response, request: Request) -> None:
+        """Let the gate learn from an answer."""
         headers = {
             name: (response.headers.get(name) or b"").decode("latin-1") for name in _OF_A_REST
         }
@@ -57,11 +65,6 @@ class PolitenessMiddleware:
             self.stats.inc_value(f"tge/politeness/rests/{response.status}")
             until = self.gate.rests_until(host)
             logger.info("%s", HostRestingError(host, until, response.status) if until else host)
-        return response
-
-    def process_exception(self, request: Request, exception: Exception) -> None:
-        if isinstance(exception, HostRestingError):  # also one that waited for its turn
-            self.stats.inc_value("tge/politeness/refused")
 
     def spider_closed(self) -> None:
         """Write down what the gate has counted, for all crawlers of the process."""

@@ -224,6 +224,23 @@ def test_a_turn_that_came_as_it_was_cancelled_goes_on(clock: VirtualClock) -> No
     assert [name for _, name, _ in log.started] == ["first", "third"]
 
 
+def test_an_answer_told_as_the_turn_ends_holds_the_next_back(clock: VirtualClock) -> None:
+    log = Log(HostGate(0.0))
+
+    async def refused() -> None:
+        async with log.gate.turn(HOST):
+            await asyncio.sleep(1)
+        log.gate.answered(HOST, 429, {"Retry-After": "10"})  # the next one is on its way already
+
+    async def crawl() -> None:
+        await asyncio.gather(refused(), log.request("second"), log.request("third"))
+
+    clock.run(crawl())
+    assert log.times == pytest.approx([11, 11.1], abs=0.01)
+    assert [name for _, name, _ in log.started] == ["second", "third"]
+    assert log.gate.violations == 0
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_any_mixture_of_cancels_rests_and_delays(clock: VirtualClock, seed: int) -> None:
     chance = Random(seed)
@@ -347,6 +364,13 @@ def test_one_gate_for_the_process_and_the_politer_settings_win(
 )  # fmt: skip
 def test_a_host_is_one_whatever_its_port(url: str, key: str) -> None:
     assert host_key(url) == key
+
+
+@pytest.mark.parametrize("spelt", ["NEWS.example", "news.example."])
+def test_one_lane_for_all_spellings(clock: VirtualClock, spelt: str) -> None:
+    gate = HostGate()
+    gate.answered(spelt, 429, {})
+    assert gate.rests_until(HOST) is not None
 
 
 def test_a_broken_promise_is_counted(clock: VirtualClock) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -70,6 +71,8 @@ class HostGate:
 
         The request inside may start at once. Whoever opens a connection first tells
         with ``turn.sent()`` when the request went out, and the gap counts from there.
+        An answer that may put the host to rest has to be told with `answered` before
+        whoever holds the turn waits for anything else: then the next one sees it.
 
         Raises:
             HostRestingError: the host rests for longer than the patience.
@@ -91,7 +94,7 @@ class HostGate:
         """Learn from an answer; return whether it put the host to rest.
 
         Args:
-            host: see `host_key`.
+            host: name or address literal, in any spelling.
             status: its HTTP status.
             headers: Retry-After and Date are read, under these names or in lower case.
             now: when it came; None = now.
@@ -145,6 +148,7 @@ class HostGate:
             lane.state.gap_s, lane.limit = self.gap_s, self.limit
 
     def _lane(self, host: str) -> HostLane:
+        host = spell_host(host)
         lane = self._lanes.get(host)
         if lane is None:
             self._sweep()
@@ -181,11 +185,16 @@ def gate_of_process(gap_s: float, limit: int) -> HostGate:
 def host_key(url: str) -> str:
     """Return the host of an address as the gate knows it; "" where it has none.
 
-    The name in lower case, without port: behind two ports is one operator. An
-    address literal is written in its one short form.
+    Without port: behind two ports is one operator.
     """
-    name = (urlsplit(url).hostname or "").rstrip(".")
+    return spell_host(urlsplit(url).hostname or "")
+
+
+@lru_cache(maxsize=4096)
+def spell_host(host: str) -> str:
+    """Return a host's one spelling: lower case, no dot at the end, an IP address in short form."""
+    name = host.lower().rstrip(".")
     try:
-        return str(ip_address(name))
+        return str(ip_address(name.strip("[]")))
     except ValueError:
         return name

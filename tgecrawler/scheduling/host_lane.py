@@ -49,15 +49,19 @@ class HostLane:
         Raises:
             HostRestingError: the host rests for longer than the patience.
         """
-        ticket = asyncio.get_running_loop().create_future()
-        self._queue.append(ticket)
-        self.dispatch()
-        try:
-            await ticket
-        except asyncio.CancelledError:
-            self._give_up(ticket)
-            raise
-        return self._start()
+        ticket = self._queue_up()
+        while True:
+            self.dispatch()
+            try:
+                await ticket
+            except asyncio.CancelledError:
+                self._give_up(ticket)
+                raise
+            if self.state.rest_left_s(utc_now()) <= GRAIN_S:
+                return self._start()
+            # the answer that ended the turn before put the host to rest
+            self.running -= 1
+            ticket = self._queue_up(first=True)
 
     def leave(self) -> None:
         """Give a turn back."""
@@ -96,6 +100,14 @@ class HostLane:
         """Count the next gap from here."""
         self.state.start(tick_s)
         self._heard_tick_s = tick_s
+
+    def _queue_up(self, *, first: bool = False) -> Future[None]:
+        ticket: Future[None] = asyncio.get_running_loop().create_future()
+        if first:
+            self._queue.appendleft(ticket)
+        else:
+            self._queue.append(ticket)
+        return ticket
 
     def _let_in(self, ticket: Future[None]) -> None:
         if ticket.done():  # cancelled while it waited

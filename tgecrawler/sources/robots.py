@@ -20,6 +20,7 @@ TOKEN = "tgecrawler"  # noqa: S105 - our product token, as the User-Agent begins
 _AGENT = re.compile(r"user[ -]?agent\s*[:\s]\s*(.*)", re.IGNORECASE)
 _RULE = re.compile(r"(?:dis+al+[ao]w|diasllow|allow)\b", re.IGNORECASE)
 _PRODUCT = re.compile(r"\*(?=\s|$)|[A-Za-z_-]+")
+_RESERVED = re.compile(r"%(3a|2f|40)", re.IGNORECASE)
 _EVERYBODY = "*"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -38,7 +39,7 @@ class RobotsRules:
 
     def allows(self, url: str) -> bool:
         """Return whether an address may be fetched; /robots.txt always may."""
-        return self._parsed.can_fetch(url, _EVERYBODY)
+        return self._parsed.can_fetch(spell_query(url), _EVERYBODY)
 
 
 def parse_robots(body: bytes, token: str = TOKEN) -> RobotsRules:
@@ -75,21 +76,31 @@ def select_group(text: str, token: str) -> list[str]:
     Consecutive User-agent lines make one group; only an Allow or Disallow ends their
     row, and no other line does (RFC 9309, 2.2.1 and 2.2.4).
     """
+    wanted = {token.lower(), _EVERYBODY}
     groups: dict[str, list[str]] = {}
-    named: set[str] = set()
+    named: set[str] = set()  # of the wanted ones only: a file may name 30,000
     in_names = False
     for raw in text.splitlines():
         line = raw.partition("#")[0].strip()
         if agent := _AGENT.match(line):
-            named = (named if in_names else set()) | {_product_of(agent[1])}
+            named = (named if in_names else set()) | ({_product_of(agent[1])} & wanted)
             in_names = True
             for name in named:
                 groups.setdefault(name, [])
-            continue
-        in_names = in_names and not _RULE.match(line)
-        for name in named & {token.lower(), _EVERYBODY} if line else ():
-            groups[name].append(line)
+        elif line:
+            in_names = in_names and not _RULE.match(line)
+            for name in named:
+                groups[name].append(spell_query(line))
     return groups.get(token.lower(), groups.get(_EVERYBODY, []))
+
+
+def spell_query(text: str) -> str:
+    """Return an address or a rule with : / @ in its query written plainly.
+
+    RFC 9309, 2.2.2: ``?u=http://a`` and ``?u=http%3A%2F%2Fa`` are the same.
+    """
+    path, mark, query = text.partition("?")
+    return path + mark + _RESERVED.sub(lambda found: chr(int(found[1], 16)), query)
 
 
 def _product_of(value: str) -> str:
