@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 
 import brotli
@@ -82,6 +83,24 @@ def xml_of(kind: str) -> bytes:
     }[kind]()
 
 
+def listed(kind: str) -> list[str]:
+    """Return the addresses that the test has put beside the log."""
+    name = "pages.json" if kind == "pages" else "links.json"
+    found: list[str] = json.loads(Path(sys.argv[1]).with_name(name).read_text())
+    return found
+
+
+def sitemap(kind: str, links: list[str]) -> bytes:
+    outer, inner = ("sitemapindex", "sitemap") if kind == "sitemaps" else ("urlset", "url")
+    rows = "".join(f"<{inner}><loc>{escape(link)}</loc></{inner}>" for link in links)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    return f'<?xml version="1.0"?><{outer} xmlns="{space}">{rows}</{outer}>'.encode()
+
+
+def in_a_line(target: str) -> bytes:
+    return target.encode().replace(b"\r", b"").replace(b"\n", b"").replace(b"\x00", b"")
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 
 
@@ -114,7 +133,7 @@ async def answer(path: str, send: Send, base: str) -> bool:
         pass
     else:
         await send(whole_answer(kind, name, base))
-        return kind != "close"
+        return kind not in ("close", "rebind")
     return False
 
 
@@ -134,6 +153,18 @@ def whole_answer(kind: str, name: str, base: str) -> bytes:
         head += b"X-Long: " + b"x" * int(name) + b"\r\n"
     elif kind == "header-flood":
         head += b"".join(b"X-%d: %s\r\n" % (n, b"x" * 900) for n in range(int(name)))
+    elif kind in ("listed", "pages"):
+        body = rss("".join(item(escape(link)) for link in listed(kind)))
+    elif kind in ("sitemaps", "sitemap-pages"):
+        body = sitemap(kind, listed("listed"))
+    elif kind == "to" and "-" in name:  # N-HOPS: hops to the Nth of the list
+        at, _, hops = name.partition("-")
+        left = int(hops) - 1
+        target = f"/to/{at}-{left}" if left else listed("listed")[int(at)]
+        head = b"HTTP/1.1 302 Found\r\nLocation: " + in_a_line(target) + b"\r\n"
+    elif kind == "rebind":
+        head += b"Connection: close\r\n"
+        body = rss(item(f"http://n{name}.rebind.example:{base.rpartition(':')[2]}/page/{name}"))
     elif kind == "loop":
         head = f"HTTP/1.1 302 Found\r\nLocation: {base}/loop/{int(name) + 1}\r\n".encode()
     elif kind == "self":
