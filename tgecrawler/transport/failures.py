@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
-from aiohttp.http_exceptions import LineTooLong
 from scrapy.exceptions import (
     CannotResolveHostError,
     DownloadCancelledError,
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
     from tgecrawler.transport.deadlines import Deadlines
 
-_TOO_MANY = "Too many headers"  # how the parser begins its message; the class is that of any fault
+# How the parser begins its messages; the exceptions are those of any fault
+_TOO_LARGE = ("Too many headers", "Got more than")
 
 
 @contextmanager
@@ -72,6 +72,6 @@ def _of_connecting(error: aiohttp.ClientConnectorError, stats: StatsCollector) -
 
 def _of_headers(error: aiohttp.ClientResponseError) -> Exception:
     message = " ".join(str(error.message).split())[:120]
-    if isinstance(error.__cause__, LineTooLong) or message.startswith(_TOO_MANY):
+    if message.startswith(_TOO_LARGE):
         return DownloadCancelledError("headers beyond every measure")
     return DownloadFailedError(f"no readable answer: {message}")
