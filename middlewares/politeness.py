@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 from scrapy import signals
 from scrapy.exceptions import NotConfigured
 
-from tgecrawler.scheduling.host_gate import gate_of_process, host_key
+from tgecrawler.scheduling.host_gate import host_key
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 from tgecrawler.scheduling.resting import HostRestingError
 
 if TYPE_CHECKING:
@@ -71,11 +72,3 @@ class PolitenessMiddleware:
         self.stats.set_value("tge/politeness/turns", self.gate.turns)
         self.stats.set_value("tge/politeness/waits_s", round(self.gate.waits_s, 3))
         self.stats.set_value("tge/politeness/violations", self.gate.violations)
-
-
-def gate_of_crawler(crawler: Crawler) -> HostGate:
-    """Return the process's gate, at least as polite as the crawler's settings."""
-    return gate_of_process(
-        crawler.settings.getfloat("DOWNLOAD_DELAY"),
-        max(1, crawler.settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")),
-    )

@@ -13,7 +13,6 @@ from scrapy.exceptions import IgnoreRequest, NotConfigured
 from scrapy.http.request import NO_CALLBACK
 from twisted.python.failure import Failure
 
-from middlewares.politeness import gate_of_crawler
 from tgecrawler.domain.politeness import LONGEST_CRAWL_DELAY_S, parse_http_date
 from tgecrawler.domain.robots_term import (
     LIFETIME,
@@ -23,6 +22,7 @@ from tgecrawler.domain.robots_term import (
 )
 from tgecrawler.scheduling.host_gate import host_key
 from tgecrawler.scheduling.host_lane import utc_now
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 from tgecrawler.scheduling.resting import HostRestingError
 from tgecrawler.scheduling.robots_book import RobotsAnswer, RobotsBook
 from tgecrawler.sources.robots import TOKEN, parse_robots

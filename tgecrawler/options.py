@@ -187,7 +187,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "TGE_POLL_SHORTEST_S",
-        60.0,
+        120.0,
         _positive,
         "Shortest time between two polls of a feed by its rhythm",
         unit="s",

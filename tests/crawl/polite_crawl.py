@@ -22,8 +22,8 @@ from scrapy.crawler import Crawler, CrawlerProcess  # noqa: E402
 from scrapy.http import Response  # noqa: E402
 from twisted.python.failure import Failure  # noqa: E402
 
-from middlewares.politeness import gate_of_crawler  # noqa: E402
 from tgecrawler.scheduling.host_gate import host_key  # noqa: E402
+from tgecrawler.scheduling.process_gate import gate_of_crawler  # noqa: E402
 from tgecrawler.spiders.failures import describe_failure  # noqa: E402
 
 

@@ -38,6 +38,6 @@ def gate_of_crawler(crawler: Crawler) -> HostGate:
         settings.getfloat("DOWNLOAD_DELAY"),
         max(1, settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")),
     )
-    if gate.memory.store is None:
+    if gate.memory.store is None and settings.getbool("HTTPCACHE_ENABLED"):
         gate.memory.store = CachedRests(open_cache(settings))
     return gate

@@ -22,7 +22,7 @@ from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Entry, Mention
 from tgecrawler.sources.article import parse_article
 from tgecrawler.spiders.failures import describe_failure, is_put_off
-from tgecrawler.spiders.polls import PollBook
+from tgecrawler.spiders.polls import PollBook, poll_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,7 @@ class TgeSpider(Spider):
         self.age_limit = AgeLimit(
             int(runtime.options["TGE_MAX_AGE_DAYS"] if days is None else days)
         )
+        poll_bounds(runtime.options)  # wrong ones end the process here
         slugs = [slug.strip() for slug in getattr(self, "only", "").split(",") if slug.strip()]
         self.sources = runtime.sources.select(slugs) if slugs else runtime.sources
 

@@ -15,7 +15,7 @@ from tgecrawler.domain.feed_rhythm import is_stale
 from tgecrawler.domain.polling import PollBounds, PollHints, next_poll_at
 from tgecrawler.domain.source_list import FeedSource
 from tgecrawler.domain.timing import in_words
-from tgecrawler.errors import DatabaseError
+from tgecrawler.errors import DatabaseError, OptionError
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
 from tgecrawler.scheduling.feed_clock import FeedClock
@@ -23,13 +23,14 @@ from tgecrawler.storage.polls import PollState, read_polls, sources_of_coming_ev
 from tgecrawler.storage.records import SettledBody, SourceHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scrapy.crawler import Crawler
     from scrapy.statscollectors import StatsCollector
 
     from tgecrawler.domain.source_list import SiteSource
     from tgecrawler.items import Entry
+    from tgecrawler.options import Value
 
     Source = FeedSource | SiteSource
 
@@ -90,12 +91,7 @@ class PollBook:
         store, rows = map(crawler.get_extension, (Store, SourceRows))
         if store is None or rows is None:
             raise RuntimeError("a spider that polls has Store and SourceRows among its extensions")
-        options = runtime_of(crawler).options
-        bounds = PollBounds(
-            shortest_s=float(options["TGE_POLL_SHORTEST_S"]),
-            longest_s=float(options["TGE_POLL_LONGEST_S"]),
-        )
-        return cls(store, rows, crawler.stats, bounds)
+        return cls(store, rows, crawler.stats, poll_bounds(runtime_of(crawler).options))
 
     def due_at(self, slug: str, now: datetime) -> datetime:
         """Return when a source is due: `now` for one that was never polled."""
@@ -272,6 +268,22 @@ class PollBook:
             f"{one.state.changed_at:%Y-%m-%d %H:%M}" if one.state.changed_at else "the first poll",
             in_words(usual_s) if usual_s else "few days",
         )
+
+
+def poll_bounds(options: Mapping[str, Value]) -> PollBounds:
+    """Return the bounds that the options set.
+
+    Raises:
+        OptionError: the shortest time is above the longest.
+    """
+    shortest_s, longest_s = (
+        float(options[name]) for name in ("TGE_POLL_SHORTEST_S", "TGE_POLL_LONGEST_S")
+    )
+    if shortest_s > longest_s:
+        raise OptionError(
+            f"TGE_POLL_SHORTEST_S={shortest_s:g} is above TGE_POLL_LONGEST_S={longest_s:g}"
+        )
+    return PollBounds(shortest_s=shortest_s, longest_s=longest_s)
 
 
 def _polls_of(source: Source, stored: PollState | None) -> SourcePolls:
