@@ -100,6 +100,8 @@ def observed(
         last_polled_at=polled_at,
         last_new_at=polled_at if moments else history.last_new_at,
     )
+    if not moments:
+        return counted
     earliest_at = None if first else history.last_polled_at
     for appeared_at in _appearances(moments, earliest_at, polled_at):
         counted = _with_appearance(counted, appeared_at)

@@ -89,7 +89,7 @@ def next_poll_at(
     if not expected_event:
         # both elements say which times a reader can skip, not that it must
         due_at = min(_open_at(due_at, hints), now + timedelta(seconds=longest_s))
-    return max(due_at, hints.not_before_at or due_at)
+    return max(due_at, (hints.not_before_at or due_at).astimezone(UTC))
 
 
 def _rhythm_s(history: FeedHistory, now: datetime, bounds: PollBounds, weight: float) -> float:
