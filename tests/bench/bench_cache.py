@@ -20,8 +20,12 @@ from pathlib import Path
 from run import ROOT, Row, memory_mb
 from tgecrawler.cache.entry import Entry
 from tgecrawler.cache.memory import MemoryLevel
+from tgecrawler.cache.redis import RedisLevel
 from tgecrawler.cache.sqlite import SqliteLevel
 from tgecrawler.cache.tiered import TieredCache
+
+sys.path.append(str(ROOT / "tests" / "services"))
+from redis_server import RedisServer
 
 MB = 1_000_000
 MOST_P99_US = 1_000.0  # of a look-up in memory
@@ -62,6 +66,41 @@ def bench_lookup() -> list[Row]:
         Row("look-up of what is nowhere, p50", _percentile(missed, 50), "us"),
         Row("touch (304), p50", _percentile(touched, 50), "us"),
         Row("store, p50", _percentile(stored, 50), "us"),
+    ]
+
+
+def bench_redis() -> list[Row]:
+    """Look up in a Redis server on loopback, and compare what it takes with what is counted."""
+    if RedisServer.binary() is None:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            return _redis_rows(RedisLevel(server.url, 1_000 * MB))
+        finally:
+            server.stop()
+
+
+def _redis_rows(level: RedisLevel) -> list[Row]:
+    rng = random.Random(1)
+    names = [f"{number:040x}" for number in range(20_000)]
+    before = level.client.info("memory")["used_memory"]
+    cache = TieredCache(level, memory_bytes=0)
+    for at, name in enumerate(names):
+        cache.set("article", name, rng.randbytes(300), tags=(f"source-{at % 50}",))
+    ratio = (level.client.info("memory")["used_memory"] - before) / level.used_bytes()
+    taken = _taken_us(lambda name: cache.get("article", name), names[:5_000])
+    cache.close()
+    return [
+        Row("look-up in Redis, p50", _percentile(taken, 50), "us"),
+        Row("look-up in Redis, p99", _percentile(taken, 99), "us"),
+        Row(
+            "memory of Redis to counted bytes, values of 300 bytes",
+            ratio,
+            "times",
+            MOST_MEMORY_RATIO,
+        ),
     ]
 
 

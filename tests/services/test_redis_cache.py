@@ -83,6 +83,14 @@ def test_what_has_expired_leaves_the_books_in_the_end(level, client):
     assert client.exists(f"{PREFIX}lru", f"{PREFIX}uses") == 0
 
 
+def test_a_tag_that_an_expired_entry_bore_is_not_its_followers(level, client):
+    level.write(("feed", "a"), stored(tags=("t",)), START_S)
+    client.delete(f"{PREFIX}e:feed:a")  # as Redis does when its time is over
+    level.write(("feed", "a"), stored(), START_S)
+    assert level.drop(Gone(tag="t"), START_S) == 0
+    assert level.read(("feed", "a"), START_S) is not None
+
+
 def test_many_entries_of_a_tag_or_tier_go_in_steps(level):
     for number in range(1_300):
         level.write(("feed", str(number)), stored(tags=("t",)), START_S)

@@ -106,6 +106,48 @@ def test_a_file_that_is_damaged_later_is_begun_anew(level, other, caplog):
     assert caplog.text.count("cannot be read") == 1
 
 
+def test_of_two_that_meet_the_damage_the_second_leaves_the_new_file_alone(level, other, caplog):
+    for number in range(500):
+        level.write(("feed", str(number)), stored(bytes(2_000)), START_S)
+    for one in (level, other):
+        assert one.read(("feed", "7"), START_S)
+    with level._write() as db:
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        db.execute("BEGIN")
+    with level.path.open("r+b") as file:
+        size = level.path.stat().st_size
+        file.seek(8_192)
+        file.write(os.urandom(size - 8_192))
+
+    def meet_the_damage(one):
+        for number in range(500):
+            try:
+                one.read(("feed", str(number)), START_S)
+            except LevelError:
+                return True
+        return False
+
+    assert meet_the_damage(level)
+    level.write(("feed", "new"), stored(), START_S)
+    assert meet_the_damage(other)  # it still held the old file
+    assert other.read(("feed", "new"), START_S) is not None
+    assert caplog.text.count("cannot be read") == 1
+
+
+def test_a_file_that_somebody_removed_is_made_again(level, other):
+    for one in (level, other):
+        one.write(("feed", "a"), stored(), START_S)
+        one.heard()
+    for path in level.path.parent.iterdir():
+        path.unlink()
+    for one in (level, other):
+        one.heard()
+        assert one.read(("feed", "a"), START_S) is None
+    level.write(("feed", "a"), stored(), START_S)
+    assert other.read(("feed", "a"), START_S) is not None
+
+
 def test_another_versions_file_is_put_aside(level, other):
     level.write(("feed", "a"), stored(), START_S)
     level.close()

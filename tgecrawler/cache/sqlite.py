@@ -93,6 +93,7 @@ class SqliteLevel:
         return int(dropped)
 
     def heard(self) -> Sequence[Gone]:
+        self._follow_file()
         with self._read() as db:
             first, last = db.execute("SELECT min(id), max(id) FROM gone").fetchone()
             known, self._heard_id = self._heard_id, last or 0
@@ -220,8 +221,17 @@ class SqliteLevel:
     def _open(self) -> sqlite3.Connection:
         with self._opening:
             connection = connect(self.path)
-            self._file = file_id(self.path)
+            found = file_id(self.path)
+            if found != self._file:  # the other connection, if any, is in a file put aside
+                self._reader = self._writer = None
+            self._file = found
         return connection
+
+    def _follow_file(self) -> None:
+        """Let go of a file that another process has put aside, or that somebody has removed."""
+        if self._file is not None and file_id(self.path) != self._file:
+            with self._opening:
+                self._reader = self._writer = None
 
     def _begin_anew(self, error: sqlite3.Error) -> None:
         """Let go of a damaged file; put it aside unless another process did so before."""

@@ -58,12 +58,14 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        before = file_id(path)
         try:
             return _connect(path)
         except (sqlite3.DatabaseError, OtherVersionError) as error:
             if isinstance(error, sqlite3.DatabaseError) and not is_damaged(error):
                 raise
-            put_aside(path, str(error))
+            if file_id(path) == before:  # else another process has begun anew already
+                put_aside(path, str(error))
             return _connect(path)
     except (sqlite3.Error, OSError, OtherVersionError) as error:
         raise LevelError(f"{path}: {error}", rests=True) from error
