@@ -192,6 +192,7 @@ def test_a_cancelled_request_leaves_no_trace(clock: VirtualClock) -> None:
         await asyncio.sleep(0.5)
         second.cancel()  # in the queue
         await asyncio.sleep(0.5)
+        assert len(log.gate._lane(HOST)._queue) == 2
         first.cancel()  # while it runs
         await third
         fourth_alone = await asyncio.wait_for(fourth, 30)
@@ -386,3 +387,17 @@ def test_a_broken_promise_is_counted(clock: VirtualClock) -> None:
 
     clock.run(crawl())
     assert gate.violations == 1
+
+
+def test_one_too_many_is_counted(clock: VirtualClock) -> None:
+    gate = HostGate(0.0)
+
+    async def crawl() -> None:
+        async with gate.turn(HOST):
+            gate._lane(HOST).limit = 2
+            waiting = asyncio.ensure_future(gate._lane(HOST).enter())
+            await asyncio.sleep(0)
+            gate._lane(HOST).limit = 1  # before the second has woken up
+            assert (await waiting).violations == 1
+
+    clock.run(crawl())
