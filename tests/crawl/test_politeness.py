@@ -174,21 +174,21 @@ def test_what_is_forbidden_is_never_asked_for(crawl: Crawls) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "tries", "reason"),
     [
-        ({"status": 500}, "robots.txt: HTTP 500"),
-        ({"status": 503}, "robots.txt: HTTP 503"),
-        ({"status": 429}, "robots.txt: HTTP 429"),
-        ({"status": 200, "delay_s": 3}, "robots.txt: no answer in time"),
+        ({"status": 500}, {2}, "robots.txt: HTTP 500"),
+        ({"status": 503}, {1}, "robots.txt: HTTP 503"),  # the host asks to be left alone
+        ({"status": 429}, {1}, "robots.txt: HTTP 429"),
+        # one where the time was spent on the whole, two where the host was only silent
+        ({"delay_s": 3}, {1, 2}, "robots.txt: no answer in time"),
     ],
 )
 def test_an_unreachable_robots_txt_forbids_all(
-    crawl: Crawls, answer: dict[str, Any], reason: str
+    crawl: Crawls, answer: dict[str, Any], tries: set[int], reason: str
 ) -> None:
     done = crawl({"/robots.txt": answer, "/1": PAGE, "/2": PAGE}, ["/1", "/2"], DOWNLOAD_TIMEOUT=1)
     assert set(done.asked) == {"/robots.txt"}
-    # one retry, but none where the host asks to be left alone
-    assert len(done.asked) == (1 if answer["status"] in (429, 503) else 2)
+    assert len(done.asked) in tries
     assert (done.outcome("/1"), done.outcome("/2")) == (reason, reason)
     assert done.stderr == ""
 

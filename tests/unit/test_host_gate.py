@@ -192,6 +192,7 @@ def test_a_cancelled_request_leaves_no_trace(clock: VirtualClock) -> None:
         await asyncio.sleep(0.5)
         second.cancel()  # in the queue
         await asyncio.sleep(0.5)
+        assert len(log.gate._lane(HOST)._queue) == 2
         first.cancel()  # while it runs
         await third
         fourth_alone = await asyncio.wait_for(fourth, 30)
@@ -386,3 +387,9 @@ def test_a_broken_promise_is_counted(clock: VirtualClock) -> None:
 
     clock.run(crawl())
     assert gate.violations == 1
+
+
+def test_one_too_many_is_counted(clock: VirtualClock) -> None:
+    lane = HostGate(0.0)._lane(HOST)
+    lane.running = 2  # the queue lets two in where one may run
+    assert lane._start().violations == 1
