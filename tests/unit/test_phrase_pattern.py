@@ -15,7 +15,8 @@ PHRASES = ["listed *2 on <venue>", "<token> sale|drop", "isn't live", "to * <tok
 WORDS = [
     "listed", "on", "Binance", "Binance's", "crypto", "com", "crypto.com", "café", "TOKEN",
     "tok\u00aden", "meme", "meme-coin", "coin’s", "币安", "币", "安", "sale", "drop",
-    "isn’t", "isn't", "live", "to", "all", "holders", "https://a.example/b", "é", "5%", "ﬁ", "listed-on", "|", ".",
+    "isn’t", "isn't", "live", "to", "all", "holders", "https://a.example/b", "é", "5%", "ﬁ",
+    "listed-on", "|", ".",
 ]  # fmt: skip
 VOCABULARY = Vocabulary({phrase: [phrase] for phrase in PHRASES}, SETS, {})
 SEARCHES = {phrase: PhraseSearch([phrase], SETS) for phrase in PHRASES}
