@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _MEMORY_BYTES = 256 << 20  # at most; the bundled lexicon takes less than a tenth of it
 _JOINT = r"(?:'s)?\W{0,4}"  # between neighbours; as far as `Words.joined` reaches
-_GAP = r"(?:'s)?(?:\W+\S+){0,%d}\W+"
+# Words and what parts them share no ASCII character but "'": RE2 builds few states for it.
+_GAP = r"(?:'s)?(?:\W+(?:[\w'[:^ascii:]]+|https?://\S+|www\.\S+)){0,%d}\W+"
 _ADDRESSES = 2  # in a gap; they are no words, and stop nothing
 _ASCII_WORD = re.compile(r"\w", re.ASCII)
 _NEVER = r"[^\x00-\x{10FFFF}]"

@@ -84,7 +84,9 @@ def _words(markup: str) -> str:
 
 
 def _title_of(markup: str) -> str:
-    declared = gather_declared(_meta_tags(markup), _json_scripts(markup))
+    # a page's scripts may stand anywhere; tags that declare a title stand in its head
+    head = markup[: max(markup.find("<body"), 0) or None]
+    declared = gather_declared(_meta_tags(head), _json_scripts(markup))
     return choose_title(declared, _texts(_HEADING, markup), _texts(_TITLE, markup))
 
 
