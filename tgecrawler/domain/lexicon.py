@@ -143,6 +143,18 @@ class Screening(_Frozen):
     fetch_unknown_script: bool = False
 
 
+class PageGains(_Frozen):
+    """The most that a page's text adds to the log-odds of its title and summary.
+
+    By what stands anywhere on the page: no word of an event or of the trade, one of
+    the two, or both. ``domain.page_gate`` goes by it. Measure again after a fit.
+    """
+
+    nothing: Weight = 1.0
+    either: Weight = 2.5
+    both: Weight = 5.0
+
+
 class Lexicon(_Frozen):
     """``lexicon.yaml``: sets of words, rules over them, and weights.
 
@@ -154,6 +166,7 @@ class Lexicon(_Frozen):
     version: Literal[1]
     prior: Weight = 0.0
     screening: Screening = Screening()
+    page_gains: PageGains = PageGains()
     signals: dict[Signal, Weight] = Field(default_factory=dict)
     kind_order: tuple[Kind, ...] = (
         "airdrop",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tgecrawler.domain.cues import Cue
     from tgecrawler.domain.lexicon import Lexicon, Signal
     from tgecrawler.domain.matching import Found, Span
+    from tgecrawler.domain.subjects import Spellings
     from tgecrawler.domain.watchlist import Watchlist
 
 CODE_VERSION = "2"
@@ -157,6 +158,14 @@ class Assessor:
         """Return the parts of a record and every rule that matches in them."""
         return self._reader.read(title, summary, text, medium)
 
+    def spellings(self) -> Spellings:
+        """Return everything under which a watchlist company may stand in a text."""
+        return self._finder.spellings()
+
+    def may_name_company(self, reading: Reading) -> bool:
+        """Return whether a name, a handle or a ticker of the watchlist stands in a record."""
+        return any(self._finder.may_stand_in(part.found) for part in reading.parts)
+
     def companies(self, reading: Reading) -> tuple[str, ...]:
         """Return every watchlist company that a record names, its subject or not."""
         signs = self._signs_of_crypto(reading)
@@ -169,7 +178,7 @@ class Assessor:
 
     def _subjects(self, reading: Reading) -> list[Subject]:
         """Return the companies that the record is about, the headline's first."""
-        if not any(self._finder.may_stand_in(part.found) for part in reading.parts):
+        if not self.may_name_company(reading):
             return []
         head = reading.parts[0]
         signs = self._signs_of_crypto(reading)

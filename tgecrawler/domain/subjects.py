@@ -34,6 +34,14 @@ class CompanyMatch(NamedTuple):
     how: Literal["name", "handle", "symbol"]
 
 
+class Spellings(NamedTuple):
+    """Under what the companies of a watchlist stand; handles and symbols without their sign."""
+
+    names: tuple[str, ...]
+    handles: tuple[str, ...]
+    symbols: tuple[str, ...]
+
+
 class CompanyFinder:
     """The watchlist's names, compiled for a ``Vocabulary`` and judged in its findings."""
 
@@ -57,6 +65,14 @@ class CompanyFinder:
         names = {f"name:{at}": (c.name, *c.aliases) for at, c in enumerate(self._companies)}
         excluded = {f"not:{at}": tuple(c.exclusions) for at, c in enumerate(self._companies)}
         return names | excluded
+
+    def spellings(self) -> Spellings:
+        """Return everything under which a company may stand."""
+        return Spellings(
+            names=tuple(name for one in self._companies for name in (one.name, *one.aliases)),
+            handles=tuple(self._handles),
+            symbols=tuple(symbol for rows in self._symbols.values() for symbol, _ in rows),
+        )
 
     def may_stand_in(self, found: Found) -> bool:
         """Return whether a field holds a name, a handle or a ticker of any company."""

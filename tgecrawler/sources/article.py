@@ -33,6 +33,8 @@ MOST_ELEMENTS = 50_000
 MOST_LINKS = 1_000
 MOST_LINK_TEXTS = 20
 LONGEST_LINK_TEXT = 200
+# Level by level, so that no node is looked at twice.
+_TOO_DEEP = XPath(f"boolean(./{'/'.join('*' * (DEEPEST_PAGE + 1))})")
 _READABLE = XPath(".//text()[not(ancestor::script or ancestor::style)]")
 
 # They log what we raise, at ERROR and without saying where.
@@ -84,20 +86,9 @@ def _parse(markup: str) -> HtmlElement:
 
 
 def _refuse_bomb(tree: HtmlElement) -> None:
-    depth = elements = 0
-    deepest = 0
-    node = tree
-    while node is not None:
-        elements += 1
-        deepest = max(deepest, depth)
-        if deepest > DEEPEST_PAGE or elements > MOST_ELEMENTS:
-            raise SourceError(f"more than {MOST_ELEMENTS:,} elements, or {DEEPEST_PAGE} levels")
-        if len(node):
-            node, depth = node[0], depth + 1
-            continue
-        while node is not None and node.getnext() is None:
-            node, depth = node.getparent(), depth - 1
-        node = node.getnext() if node is not None else None
+    elements = sum(1 for _ in islice(tree.iter(), MOST_ELEMENTS + 1))
+    if elements > MOST_ELEMENTS or _TOO_DEEP(tree):
+        raise SourceError(f"more than {MOST_ELEMENTS:,} elements, or {DEEPEST_PAGE} levels")
 
 
 def _links(tree: HtmlElement, url: str) -> Iterator[tuple[str, str]]:

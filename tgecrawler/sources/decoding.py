@@ -27,7 +27,7 @@ def decode_html(body: bytes, content_type: str = "") -> str:
     Raises:
         SourceError: empty, too large, or visibly something else than a page.
     """
-    if not body.strip():
+    if not body or body.isspace():
         raise SourceError("an empty page")
     if len(body) > LARGEST_BODY:
         raise SourceError(f"larger than {LARGEST_BODY >> 20} MB")

@@ -13,7 +13,7 @@ from tgecrawler.domain.text import clean_text
 from tgecrawler.domain.urls import canonicalize_url, host_of, resolve_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from lxml.html import HtmlElement
@@ -59,29 +59,55 @@ class Declared:
 
 def read_declared(tree: HtmlElement) -> Declared:
     """Return what the head and the scripts of a page declare."""
+    return gather_declared(
+        (tag.attrib for tag in tree.iter("meta")),
+        (script.text or "" for script in tree.iter("script") if is_json_ld(script.get("type"))),
+    )
+
+
+def gather_declared(tags: Iterable[Mapping[Any, Any]], scripts: Iterable[str]) -> Declared:
+    """Return what the attributes of meta tags and the texts of JSON-LD scripts declare."""
     declared = Declared()
-    for tag in tree.iter("meta"):
-        name = next(filter(None, map(tag.get, _META_NAMES)), None)
-        if name and (content := tag.get("content")):
+    for attributes in tags:
+        name = next(filter(None, map(attributes.get, _META_NAMES)), None)
+        if name and (content := attributes.get("content")):
             declared.meta.setdefault(name.strip().lower(), content.strip())
-    for script in tree.iter("script"):
-        if (script.get("type") or "").strip().lower() == "application/ld+json":
-            declared.nodes += _json_nodes(script.text or "")
+    for script in scripts:
+        declared.nodes += _json_nodes(script)
     return declared
+
+
+def is_json_ld(script_type: str | None) -> bool:
+    """Return whether a script of a type is JSON-LD."""
+    return (script_type or "").strip().lower() == "application/ld+json"
 
 
 def title_of(tree: HtmlElement, declared: Declared) -> str:
     """Return the headline, without the site's name behind it."""
+    return choose_title(
+        declared,
+        (node.text_content() for node in tree.iter("h1")),
+        (node.text_content() for node in tree.iter("title")),
+    )
+
+
+def choose_title(declared: Declared, headings: Iterable[str], named: Iterable[str]) -> str:
+    """Return the headline of a page, without the site's name behind it, "" without any.
+
+    Args:
+        headings: of the first level, looked at only where nothing is declared.
+        named: the page's titles, looked at only where there is not one heading.
+    """
     headline = declared.article("headline")
     if isinstance(headline, str) and (title := clean_text(headline, limit=TITLE_CHARS)):
         return title
     if title := clean_text(declared.first_meta(_TITLE), limit=TITLE_CHARS):
         return _without_site(title, declared)
-    headings = [clean_text(node.text_content(), limit=TITLE_CHARS) for node in tree.iter("h1")]
-    if len(headings) == 1 and headings[0]:
-        return headings[0]
-    named = next((node.text_content() for node in tree.iter("title")), "")
-    return _without_site(clean_text(named, limit=TITLE_CHARS), declared)
+    found = [clean_text(heading, limit=TITLE_CHARS) for heading in headings]
+    if len(found) == 1 and found[0]:
+        return found[0]
+    title = clean_text(next(iter(named), ""), limit=TITLE_CHARS)
+    return _without_site(title, declared)
 
 
 def author_of(declared: Declared) -> str:
