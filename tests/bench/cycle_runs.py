@@ -33,7 +33,7 @@ class Run:
     cycle_s: float
     cpu_s: float  # in the cycle
     process_cpu_s: float  # start and end included, and processes that it started
-    memory_mb: float  # peak of its largest process
+    memory_mb: float  # peak, of the process alone
     asked: Counter[str]
     unchanged: Counter[str]  # of these, answered 304
     connections: int

@@ -1,13 +1,15 @@
-"""Run a scrapy command, and write when its spider was opened and closed.
+"""Run a scrapy command, and write what passed from the opening of its spider to the close.
 
 ``python cycle_timed.py SECONDS.json crawl rss …`` is ``scrapy crawl rss …``; the file holds the
-seconds and the processor's seconds from the one to the other, and the latter up to the opening,
-which is what starting takes: imports, configuration, database. They count all threads.
+seconds and the processor's seconds. These are of all threads, and of processes that it started
+from their start to their end. What comes before is what starting takes: imports, configuration,
+database.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from pathlib import Path
@@ -18,23 +20,28 @@ from scrapy import signals
 from scrapy.cmdline import execute
 
 OUT, COMMAND = Path(sys.argv[1]), sys.argv[2:]
+marks: dict[str, tuple[float, float]] = {}
 
 
 def opened(**_: Any) -> None:
-    marks.update(opened_s=time.perf_counter(), start_cpu_s=time.process_time())
+    marks["opened"] = time.perf_counter(), time.process_time()
 
 
 def closed(**_: Any) -> None:
-    report = {
-        "cycle_s": time.perf_counter() - marks["opened_s"],
-        "cpu_s": time.process_time() - marks["start_cpu_s"],
-        "start_cpu_s": marks["start_cpu_s"],
-    }
-    OUT.write_text(json.dumps(report), encoding="utf-8")
+    marks["closed"] = time.perf_counter(), time.process_time()
+
+
+def report() -> dict[str, float]:
+    (opened_at, before_s), (closed_at, after_s) = marks["opened"], marks["closed"]
+    others = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after_s - before_s + others.ru_utime + others.ru_stime
+    return {"cycle_s": closed_at - opened_at, "cpu_s": cpu_s}
 
 
 if __name__ == "__main__":
-    marks: dict[str, float] = {}
     dispatcher.connect(opened, signal=signals.spider_opened)
     dispatcher.connect(closed, signal=signals.spider_closed)
-    execute(["scrapy", *COMMAND])
+    try:
+        execute(["scrapy", *COMMAND])
+    finally:
+        OUT.write_text(json.dumps(report()), encoding="utf-8")
