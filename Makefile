@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCRAPY := $(BIN)/scrapy
+RIVALS := var/bench-venv
+RIVALS_LOCK := tests/bench/requirements.lock
 DEMO := var/demo
 DEMO_OPTIONS := -s TGE_REPLAY=$(DEMO)/archive.warc.gz \
 	-s TGE_DATABASE_URL=sqlite:///$(DEMO)/tge.db \
@@ -65,15 +67,23 @@ docs: demo ## write the generated pages and the picture anew
 	@$(BIN)/python -m tgecrawler.manual
 	@$(SCRAPY) alerts $(DEMO_OPTIONS) --svg docs/demo.svg
 
-bench: setup ## the benchmarks and a soak of a million mentions (minutes): tables, JSON under var/bench/
+bench: setup $(RIVALS)/.installed ## the benchmarks and the soaks (a quarter of an hour): tables, JSON under var/bench/
 	@$(BIN)/python tests/bench/run.py
 	@$(BIN)/python tests/bench/run.py --soak
+
+$(RIVALS)/.installed: $(RIVALS_LOCK) deploy/install.sh
+	@mkdir -p $(RIVALS)
+	@PYTHON="$(PYTHON)" VENV="$(RIVALS)" LOCK="$(RIVALS_LOCK)" sh deploy/install.sh
+	@touch $@
 
 lock: setup ## pin everything below requirements.txt, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --no-annotate \
 		--python-version 3.11 --custom-compile-command "make lock" \
 		requirements.txt --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --universal --no-annotate \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		tests/bench/requirements.txt --output-file $(RIVALS_LOCK)
 
 clean: ## remove what was built and crawled, but not .venv
 	@rm -rf var build dist .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis

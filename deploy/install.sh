@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes $VENV and installs requirements.lock into it, by uv where it is at hand, else by pip.
+# Makes $VENV and installs $LOCK into it, by uv where it is at hand, else by pip.
 set -eu
-: "${PYTHON:=python3}" "${VENV:=.venv}"
+: "${PYTHON:=python3}" "${VENV:=.venv}" "${LOCK:=requirements.lock}"
 
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "error: Python 3.11 or newer is needed ($("$PYTHON" --version)); try: make PYTHON=python3.12" >&2
@@ -9,9 +9,9 @@ set -eu
 }
 if command -v uv >/dev/null 2>&1; then
     [ -x "$VENV/bin/python" ] || uv venv --quiet --seed --python "$PYTHON" "$VENV"
-    uv pip install --quiet --python "$VENV/bin/python" --require-hashes -r requirements.lock
+    uv pip install --quiet --python "$VENV/bin/python" --require-hashes -r "$LOCK"
 else
     [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --require-hashes -r requirements.lock
+        --require-hashes -r "$LOCK"
 fi
