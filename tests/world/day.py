@@ -102,15 +102,13 @@ class Outcome:
     """A crawl's end: what the server saw, what the crawl reported and stored."""
 
     world: World
+    port: int
     log: AccessLog
     report: dict[str, Any]
     alerted: frozenset[str]  # addresses of the entries that are alerts
     stderr: str
     took_s: float  # real seconds
     virtual_s: float
-
-    def is_alerted(self, url_end: str) -> bool:
-        return any(url.endswith(url_end) for url in self.alerted)
 
 
 def crawl(folder: Path, plan: Plan, arguments: list[str], timeout_s: float = 600) -> Outcome:
@@ -130,9 +128,11 @@ def crawl(folder: Path, plan: Plan, arguments: list[str], timeout_s: float = 600
         log = place.stop()
         (folder / "stderr.log").write_text(done.stderr)
     assert done.returncode == 0, done.stderr[-5000:]
+    assert "Traceback" not in done.stderr, done.stderr[:5000]
     report = json.loads((folder / "report.json").read_text())
     return Outcome(
         world=place.world,
+        port=place.port,
         log=log,
         report=report,
         alerted=_alerted(folder / "tge.db"),
@@ -144,5 +144,7 @@ def crawl(folder: Path, plan: Plan, arguments: list[str], timeout_s: float = 600
 
 def _alerted(database: Path) -> frozenset[str]:
     with sqlite3.connect(database) as connection:
-        rows = connection.execute("select m.url from alerts a join mentions m on m.id = a.mention_id")
+        rows = connection.execute(
+            "select m.url from alerts a join mentions m on m.id = a.mention_id"
+        )
         return frozenset(url for (url,) in rows)

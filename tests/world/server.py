@@ -2,8 +2,9 @@
 
 ``python server.py CLOCK SOCKET LOG PLAN`` prints its port. One listening socket per
 host, on one port; a host that is down has none. On the Unix socket the client's event
-loop asks the server to settle (see `warped_loop`): all that has arrived is taken in
-before the answer, which is the moment of the next thing that happens here.
+loop asks the server to settle until a moment (see `warped_loop.ServerLink`): all that has
+arrived is taken in, then the clock goes on to what is due here until something was sent.
+The answer is the moment of the next thing that happens here.
 
 Single-threaded and by hand over epoll, so that what is in the log is what was on the
 wire: one line per request and one per connection, in `access_log`'s form.
@@ -51,7 +52,8 @@ class Server:
         self._listening: dict[str, socket.socket] = {}
         self._open: set[Client] = set()
         self._link: socket.socket | None = None
-        self._asked = False
+        self._asked_until_ns = 0
+        self.acted = False  # since its last answer: the client has something to read
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._control.bind(control)
         self._control.listen()
@@ -73,7 +75,7 @@ class Server:
         """Serve until SIGTERM."""
         while True:
             self._handle(self.selector.select(None if not self._is_due() else 0))
-            if self._asked:
+            if self._asked_until_ns:
                 self._settle()
 
     def close(self) -> None:
@@ -85,13 +87,20 @@ class Server:
         return bool(self._due) and self._due[0][0] <= self.clock.now_ns
 
     def _settle(self) -> None:
-        """Take in all there is, do all that is due, then tell when to wake this server."""
-        while (ready := self.selector.select(0)) or self._is_due():
+        """Take in all there is and do what is due, then tell when to wake this server."""
+        while (ready := self.selector.select(0)) or self._is_due() or self._may_go_on():
             self._handle(ready)
-        self._asked = False
+        self._asked_until_ns, self.acted = 0, False
         next_ns = self._due[0][0] if self._due else NEVER
         if self._link is not None:
             self._link.sendall(_MOMENT.pack(next_ns))
+
+    def _may_go_on(self) -> bool:
+        """Move the clock to what is due next, if the client has nothing to do until then."""
+        if self.acted or not self._due or self._due[0][0] > self._asked_until_ns:
+            return False
+        self.clock.advance_to(self._due[0][0])
+        return True
 
     def _handle(self, ready: list[Any]) -> None:
         # what ends comes before what begins: a connection is closed before its successor opens
@@ -105,8 +114,9 @@ class Server:
         self.selector.register(self._link, EVENT_READ, self._take_question)
 
     def _take_question(self, link: socket.socket, mask: int) -> None:
-        if link.recv(1):
-            self._asked = True
+        question = link.recv(_MOMENT.size, socket.MSG_WAITALL)
+        if question:
+            self._asked_until_ns = _MOMENT.unpack(question)[0]
         else:
             self.selector.unregister(link)
             link.close()
@@ -173,7 +183,7 @@ class Client:
         """Close, and log what was open."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self.server.acted = True
         self._finish(whole=False)
         self.server.selector.unregister(self._socket)
         self._socket.close()
@@ -263,6 +273,7 @@ class Client:
 
     def _send(self) -> None:
         try:
+            self.server.acted = True
             sent = self._socket.send(self._unsent) if self._unsent else 0
         except BlockingIOError:
             sent = 0

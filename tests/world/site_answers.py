@@ -47,9 +47,7 @@ class Answers:
         }
         self._feed_bodies: dict[tuple[str, int], bytes] = {}
 
-    def answer(
-        self, address: str, path: str, headers: Mapping[str, str], sent_s: float
-    ) -> Answer:
+    def answer(self, address: str, path: str, headers: Mapping[str, str], sent_s: float) -> Answer:
         """Return the answer that leaves the host at `sent_s`; header names in lower case."""
         host = self._world.hosts[address]
         answer = self._faulty(host, path, sent_s) or self._sound(host, path, headers, sent_s)
@@ -188,7 +186,9 @@ def _page(entry: Entry, headers: Mapping[str, str]) -> Answer:
     validators = (("ETag", tag), ("Last-Modified", _http_date(math.floor(entry.published_s))))
     if headers.get("if-none-match", "").removeprefix("W/") == tag:
         return Answer(304, b"", validators, "page")
-    return Answer(200, _html(entry), (("Content-Type", "text/html; charset=utf-8"), *validators), "page")
+    return Answer(
+        200, _html(entry), (("Content-Type", "text/html; charset=utf-8"), *validators), "page"
+    )
 
 
 @cache
@@ -197,9 +197,10 @@ def _html(entry: Entry) -> bytes:
     paragraphs = "".join(f"<p>{escape(part)}.</p>" for part in story.text.rstrip(".").split(". "))
     links = "".join(f"<li><a href='/more/{n}'>Read also: story {n}</a></li>" for n in range(40))
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(story.title)}'
-        f'</title><meta property="article:published_time" content="{_moment(entry).isoformat()}">'
-        "</head><body><header><nav><a href='/'>Home</a> <a href='/about'>About us</a></nav></header>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(story.title)}</title>"
+        f'<meta property="article:published_time" content="{_moment(entry).isoformat()}">'
+        "</head><body><nav><a href='/'>Home</a> <a href='/about'>About us</a></nav>"
         f"<main><article><h1>{escape(story.title)}</h1>{paragraphs}</article></main>"
         f"<aside><ul>{links}</ul></aside><footer>All rights reserved.</footer></body></html>"
     ).encode()

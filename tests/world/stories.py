@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-HEADS = "Vel Tar Mor Quin Bres Lun Kor Fen Zar Ost Pel Dra Nim Sel Gar Hov Jun Wex Yar Cal".split()
-MIDDLES = "a o i e u ar on el ir um".split()
-TAILS = "dex lo vik ra stra mint gos thys bel quo rim dan zell fyr nox".split()
+HEADS = "Vel Tar Mor Quin Bres Lun Kor Fen Zar Ost Pel Dra Nim Sel Gar Hov Jun Wex Yar Cal"
+MIDDLES = "a o i e u ar on el ir um"
+TAILS = "dex lo vik ra stra mint gos thys bel quo rim dan zell fyr nox"
 
 ANNOUNCEMENTS = (
     (
@@ -112,7 +112,12 @@ class Storyteller:
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self._names = [head + middle + tail for head in HEADS for middle in MIDDLES for tail in TAILS]
+        self._names = [
+            head + middle + tail
+            for head in HEADS.split()
+            for middle in MIDDLES.split()
+            for tail in TAILS.split()
+        ]
         dice.shuffle(self._names)
 
     def tell(self, *, announces: bool) -> Story:

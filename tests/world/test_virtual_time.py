@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 START_AT = datetime(2026, 10, 5, tzinfo=UTC)
 
+
 def run_warped(code: str, folder: Path) -> Any:
     """Return what `code` prints as JSON, run in virtual time from START_AT on."""
     VirtualClock.create(folder / "clock", START_AT)
@@ -134,7 +135,10 @@ with engine.begin() as connection:
     table.create(connection)
     connection.execute(table.insert(), {"at": now})
     (row,) = connection.execute(select(table.c.at)).scalars()
-before = time.monotonic()
+class Holder:
+    clock = time.monotonic
+
+before = Holder().clock()
 time.sleep(100)
 print(json.dumps({
     "orjson": orjson.loads(orjson.dumps(now)),
@@ -142,6 +146,8 @@ print(json.dumps({
     "row": row.isoformat(),
     "http": email.utils.formatdate(usegmt=True),
     "gmtime": time.strftime("%Y-%m-%d", time.gmtime()),
+    "formatted": logging.Formatter("%(asctime)s").format(
+        logging.LogRecord("n", 0, "p", 0, "m", None, None))[:10],
     "logged": logging.LogRecord("n", 0, "p", 0, "m", None, None).created,
     "slept": time.monotonic() - before,
     "naive": datetime.utcnow().isoformat(),
@@ -156,6 +162,7 @@ def test_libraries_see_the_virtual_moment(tmp_path: Path) -> None:
     assert seen["row"] == "2026-10-05T00:00:00"
     assert seen["http"] == "Mon, 05 Oct 2026 00:01:40 GMT"
     assert seen["gmtime"] == "2026-10-05"
+    assert seen["formatted"] == "2026-10-05"
     assert seen["logged"] == START_AT.timestamp() + 100
     assert seen["slept"] == 100
     assert seen["naive"] == "2026-10-05T00:01:40"

@@ -52,33 +52,42 @@ class VirtualClock:
         """How far the clock has come since it was created."""
         return self._cells[0] - self._cells[1]
 
-    @property
-    def monotonic_ns(self) -> int:
-        return self.elapsed_ns + MONOTONIC_FROM_S * NS
-
     def advance_to(self, moment_ns: int) -> None:
         """Move the clock; it never goes back."""
         if moment_ns > self._cells[0]:
             self._cells[0] = moment_ns
 
-    def advance_by(self, seconds: float) -> None:
+    def time(self) -> float:
+        return self._cells[0] / NS
+
+    def time_ns(self) -> int:
+        return self._cells[0]
+
+    def monotonic(self) -> float:
+        return self.monotonic_ns() / NS
+
+    def monotonic_ns(self) -> int:
+        return self.elapsed_ns + MONOTONIC_FROM_S * NS
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock by a sleeping thread's time: its loop waits for it and would not."""
+        real_sleep(min(seconds, 0.001))
         self._cells[0] += int(seconds * NS)
 
 
 def install(clock: VirtualClock) -> None:
-    """Let `time` and `datetime` of this process read `clock`."""
-    patched: dict[str, Any] = {
-        "time": lambda: clock.now_ns / NS,
-        "time_ns": lambda: clock.now_ns,
-        "sleep": lambda seconds: _sleep(clock, seconds),
-    }
+    """Let `time` and `datetime` of this process read `clock`.
+
+    What takes the place of built-in functions is bound already: as attributes of a class
+    (``logging.Formatter.converter``) they must not turn into methods.
+    """
+    time.time, time.time_ns = clock.time, clock.time_ns
     for name in ("monotonic", "perf_counter"):
-        patched[name] = lambda: clock.monotonic_ns / NS
-        patched[f"{name}_ns"] = lambda: clock.monotonic_ns
+        setattr(time, name, clock.monotonic)
+        setattr(time, f"{name}_ns", clock.monotonic_ns)
+    time.sleep = clock.sleep
     for name in ("gmtime", "localtime", "ctime"):
-        patched[name] = _defaulting(clock, getattr(time, name))
-    for name, function in patched.items():
-        setattr(time, name, function)
+        setattr(time, name, _OfNow(clock, getattr(time, name)).__call__)
     _install_now(clock)
 
 
@@ -92,17 +101,15 @@ def install_from_environment() -> VirtualClock | None:
     return clock
 
 
-def _sleep(clock: VirtualClock, seconds: float) -> None:
-    """A thread that sleeps moves the clock itself: its loop waits for it and would not."""
-    real_sleep(min(seconds, 0.001))
-    clock.advance_by(seconds)
+class _OfNow:
+    """A function of `time` whose moment is the clock's unless one is given."""
 
+    def __init__(self, clock: VirtualClock, function: Any) -> None:
+        self._clock = clock
+        self._function = function
 
-def _defaulting(clock: VirtualClock, function: Any) -> Any:
-    def at(seconds: float | None = None) -> Any:
-        return function(clock.now_ns / NS if seconds is None else seconds)
-
-    return at
+    def __call__(self, seconds: float | None = None) -> Any:
+        return self._function(self._clock.time() if seconds is None else seconds)
 
 
 def _install_now(clock: VirtualClock) -> None:

@@ -3,8 +3,8 @@
 Use it as ASYNCIO_EVENT_LOOP in a process that `virtual_clock` was installed in. It moves
 the clock only when all is quiet: nothing is readable or writable, no thread of an
 executor (or of Twisted's pool) works, and the world's server has taken in every byte
-that was sent. The server is asked for that (`ServerLink`), and says when it will next do
-something by itself, such as to send an answer whose latency is over.
+that was sent. The server is asked for that (`ServerLink`); it may move the clock while
+the loop waits for its answer, to the moment when, say, a latency is over.
 """
 
 from __future__ import annotations
@@ -30,20 +30,49 @@ _MOMENT = struct.Struct("<q")
 
 
 class ServerLink:
-    """The line to the world's server: a byte asks it to settle, eight bytes answer."""
+    """The line to the world's server, which is let work until it did something.
+
+    The server is asked only if it may have something to do: bytes went to it, or a
+    connection was opened or closed (`touched`), or its own next moment is near.
+    """
+
+    touched = True
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(path)
+        self._next_ns = NEVER
+        _note_touches(self)
 
-    def settle(self) -> int:
-        """Return when the server will next act (ns; NEVER) after it took in all that was sent."""
-        self._socket.sendall(b"?")
-        answer = self._socket.recv(_MOMENT.size, socket.MSG_WAITALL)
-        if len(answer) < _MOMENT.size:
-            raise ConnectionError("the world's server is gone")
-        moment: int = _MOMENT.unpack(answer)[0]
-        return moment
+    def settle(self, until_ns: int) -> int:
+        """Return when the server will next act by itself (ns; NEVER), but for `until_ns`.
+
+        Before that it has taken in all that was sent. If it then had nothing to say, it
+        has moved the clock to its next moment, at most to `until_ns`, and acted.
+        """
+        if self.touched or self._next_ns <= until_ns:
+            self.touched = False
+            self._socket.send(_MOMENT.pack(until_ns))
+            answer = self._socket.recv(_MOMENT.size, socket.MSG_WAITALL)
+            if len(answer) < _MOMENT.size:
+                raise ConnectionError("the world's server is gone")
+            self._next_ns = _MOMENT.unpack(answer)[0]
+            self.touched = False  # the question itself was a `send`
+        return self._next_ns
+
+
+def _note_touches(link: ServerLink) -> None:
+    """Let every use of a socket that its other end may notice be noted."""
+
+    def noting(method: Any) -> Any:
+        def call(sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
+            link.touched = True
+            return method(sock, *args, **kwargs)
+
+        return call
+
+    for name in ("send", "sendall", "sendmsg", "connect", "connect_ex", "shutdown", "close"):
+        setattr(socket.socket, name, noting(getattr(socket.socket, name)))
 
 
 class WarpedSelector(selectors.DefaultSelector):
@@ -54,7 +83,7 @@ class WarpedSelector(selectors.DefaultSelector):
         self._clock = clock
         self._threads_work = threads_work
         path = os.environ.get(SERVER_VARIABLE)
-        self._settle = ServerLink(path).settle if path else lambda: NEVER
+        self._settle: Callable[[int], int] = ServerLink(path).settle if path else lambda _: NEVER
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
@@ -70,7 +99,7 @@ class WarpedSelector(selectors.DefaultSelector):
 
     def _move_on(self, until_ns: int) -> list[tuple[selectors.SelectorKey, int]]:
         """Move the clock to the next thing that happens, unless something is ready now."""
-        next_ns = min(self._settle(), until_ns)
+        next_ns = min(self._settle(until_ns), until_ns)
         events = super().select(0)
         if not events and next_ns == NEVER:
             return super().select(IDLE_WAIT_S)
