@@ -141,15 +141,24 @@ def reuse_ratio(requests: Sequence[Request]) -> float:
 def possible_reuse_ratio(requests: Sequence[Request], keep_alive_s: float) -> float:
     """Return the share of reuse among requests that could have reused a connection.
 
-    That is: the last answer of that host was whole, a connection had survived it and the
-    server still held it, being `keep_alive_s` or less old.
+    That is: the last answer of that host was whole, so that its connection survived it,
+    and the server, which holds an idle one for `keep_alive_s`, still had it.
     """
-    could = [
+    could = _could_reuse(requests, keep_alive_s)
+    return sum(one.nth > 1 for one in could) / len(could) if could else 1.0
+
+
+def most_reuse_ratio(requests: Sequence[Request], keep_alive_s: float) -> float:
+    """Return the reuse that no crawler can exceed which asks at these very moments."""
+    return len(_could_reuse(requests, keep_alive_s)) / len(requests)
+
+
+def _could_reuse(requests: Iterable[Request], keep_alive_s: float) -> list[Request]:
+    return [
         after
         for before, after in _successive(requests)
         if before.whole and after.start_s - before.end_s < keep_alive_s - SLACK_S
     ]
-    return sum(one.nth > 1 for one in could) / len(could) if could else 1.0
 
 
 @dataclass(frozen=True, slots=True)

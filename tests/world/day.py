@@ -111,7 +111,7 @@ class Outcome:
     virtual_s: float
 
 
-def crawl(folder: Path, plan: Plan, arguments: list[str], timeout_s: float = 600) -> Outcome:
+def crawl(folder: Path, plan: Plan, arguments: list[str], timeout_s: float = 900) -> Outcome:
     """Run ``scrapy crawl rss`` with `arguments` in a new world; it must end well."""
     with running_world(folder, plan) as place:
         settings = {

@@ -29,7 +29,11 @@ class Figures:
 
     @property
     def _published(self) -> dict[tuple[str, str], tuple[str, Sequence[float]]]:
-        return {(feed.home, feed.path): (feed.slug, _moments(feed)) for feed in self.world.feeds}
+        return {
+            (feed.home, feed.path): (feed.slug, _moments(feed))
+            for feed in self.world.feeds
+            if not feed.broken
+        }
 
     @property
     def parallel(self) -> int:
@@ -104,6 +108,10 @@ class Figures:
             "reuse of connections": f"{checks.reuse_ratio(requests):.1%}",
             f"the same, of those within {keep_alive_s:g} s": (
                 f"{checks.possible_reuse_ratio(requests, keep_alive_s):.1%}"
+            ),
+            "the most at these moments, by keep-alive": ", ".join(
+                f"{held_s} s {checks.most_reuse_ratio(requests, held_s):.1%}"
+                for held_s in (75, 600, 3600, 14400)
             ),
             "polls of a feed and day": _rounded(self.polls_per_day()),
             "median delay, s": _rounded(self.delays_s()),

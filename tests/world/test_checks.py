@@ -16,6 +16,7 @@ from checks import (
     gap_violations,
     most_parallel_connections,
     most_parallel_requests,
+    most_reuse_ratio,
     naive_requests,
     not_modified_ratio,
     polls_of,
@@ -107,6 +108,9 @@ def test_reuse_of_connections() -> None:
     assert reuse_ratio(found) == 0.25
     assert possible_reuse_ratio(found, keep_alive_s=60) == 0.5, "the third had no choice"
     assert possible_reuse_ratio(found, keep_alive_s=5) == 1.0
+    assert most_reuse_ratio(found, keep_alive_s=60) == 0.5
+    broken = [asked(0, whole=False), asked(10)]
+    assert most_reuse_ratio(broken, keep_alive_s=60) == 0, "its connection did not survive"
 
 
 FEED = {("a", "/feed"): ("one", (-5.0, 100.0, 200.0))}

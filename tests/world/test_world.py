@@ -52,7 +52,7 @@ class TestDay:
 
     def test_it_was_a_day_in_a_world_of_200_hosts(self, outcome: Outcome, day: Figures) -> None:
         assert len(outcome.world.hosts) >= 200
-        assert len({one.host for one in day.log.requests}) >= 190
+        assert len({one.host for one in day.log.requests}) >= 180
         assert outcome.virtual_s >= DAY_S
 
     def test_one_connection_per_host(self, day: Figures) -> None:
