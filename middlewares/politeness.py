@@ -45,7 +45,7 @@ class PolitenessMiddleware:
             raise NotConfigured  # an archive needs no rest
         middleware = cls(gate_of_crawler(crawler), crawler.stats)
         crawler.signals.connect(middleware.downloaded, signal=signals.response_downloaded)
-        crawler.signals.connect(middleware.spider_closed, signal=signals.spider_closed)
+        crawler.signals.connect(middleware.write_down, signal=signals.spider_closed)
         return middleware
 
     def process_request(self, request: Request) -> None:
@@ -57,6 +57,7 @@ class PolitenessMiddleware:
 
     def downloaded(self, response: Response, request: Request) -> None:
         """Let the gate learn from an answer."""
+        self.write_down()
         headers = {
             name: (response.headers.get(name) or b"").decode("latin-1") for name in _OF_A_REST
         }
@@ -67,8 +68,11 @@ class PolitenessMiddleware:
             until = self.gate.rests_until(host)
             logger.info("%s", HostRestingError(host, until, response.status) if until else host)
 
-    def spider_closed(self) -> None:
-        """Write down what the gate has counted, for all crawlers of the process."""
+    def write_down(self) -> None:
+        """Write down what the gate has counted, for all crawlers of the process.
+
+        After each answer: whoever reports at the close may be called before us.
+        """
         self.stats.set_value("tge/politeness/turns", self.gate.turns)
         self.stats.set_value("tge/politeness/waits_s", round(self.gate.waits_s, 3))
         self.stats.set_value("tge/politeness/violations", self.gate.violations)

@@ -304,6 +304,15 @@ def test_the_next_run_honours_a_rest(clock: VirtualClock) -> None:
     assert (until - utc_now()).total_seconds() == 120  # the second strike
 
 
+def test_a_store_can_be_given_later(clock: VirtualClock) -> None:
+    shelf = Shelf()
+    HostGate(store=shelf).answered(HOST, 429, {})
+    gate = HostGate()
+    assert gate.rests_until(HOST) is None
+    gate.keep_rests_in(shelf)
+    assert gate.rests_until(HOST) is not None
+
+
 def test_a_neighbours_rest_is_heard_of(clock: VirtualClock) -> None:
     shelf = Shelf()
     ours, theirs = HostGate(store=shelf), HostGate(store=shelf)

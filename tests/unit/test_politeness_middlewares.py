@@ -68,7 +68,6 @@ def test_the_gate_learns_from_the_network_and_refuses(clock: VirtualClock) -> No
         middleware.process_request(request)
     middleware.process_exception(request, refused.value)
     middleware.process_exception(request, DownloadTimeoutError())
-    middleware.spider_closed()
     assert crawler.stats.get_stats() == {
         "tge/politeness/rests": 1,
         "tge/politeness/rests/503": 1,

@@ -147,6 +147,10 @@ class HostGate:
         for lane in self._lanes.values():
             lane.state.gap_s, lane.limit = self.gap_s, self.limit
 
+    def keep_rests_in(self, store: RestStore) -> None:
+        """Keep rests in a store from now on, and read there what it knows of each host."""
+        self.memory = RestMemory(store)
+
     def _lane(self, host: str) -> HostLane:
         host = spell_host(host)
         lane = self._lanes.get(host)
