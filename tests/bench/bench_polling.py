@@ -54,7 +54,7 @@ def turned(name: str, over: Callable[[Scores], float]) -> Scores:
     """Return our scores at an effort at which a ratio is at most 1, and hardly less.
 
     The ratio falls or rises with the effort; where none brings it so near, the nearest
-    below 1 is taken.
+    below 1 is taken, or the nearest above where none is below.
     """
     known = {effort_s: math.log(over(ours(name, effort_s))) for effort_s in (1_500.0, 300.0)}
     for _ in range(9):
@@ -63,6 +63,8 @@ def turned(name: str, over: Callable[[Scores], float]) -> Scores:
         effort_s = _next_effort_s(known)
         known[effort_s] = math.log(over(ours(name, effort_s)))
     below = [effort_s for effort_s, ratio in known.items() if ratio <= 0]
+    if not below:
+        return ours(name, min(known, key=lambda effort_s: known[effort_s]))
     return ours(name, max(below, key=lambda effort_s: known[effort_s]))
 
 
