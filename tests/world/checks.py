@@ -119,16 +119,16 @@ def disallowed_requests(
 ) -> list[Request]:
     """Return requests that a host's robots.txt forbids.
 
-    That includes every request (but for robots.txt) to a host whose last answer about
-    its rules was an error of its own: RFC 9309 takes that for "disallow all". A host that
-    was not asked for its rules at all is counted as well.
+    That includes every request (but for robots.txt) to a host that has answered the
+    question for its rules with errors of its own only: RFC 9309 takes that for "disallow
+    all", while rules once known may be kept. A host never asked is counted as well.
     """
     found = []
-    last_status: dict[str, int] = {}
+    known: set[str] = set()
     for one in requests:
         if one.kind == "robots":
-            last_status[one.host] = one.status
-        elif last_status.get(one.host, 500) >= 500 or is_disallowed(one.host, one.path):
+            known |= {one.host} if one.status < 500 else set()
+        elif one.host not in known or is_disallowed(one.host, one.path):
             found.append(one)
     return found
 

@@ -100,7 +100,8 @@ def test_rules_that_cannot_be_had_disallow_all() -> None:
     broken = asked(0, kind="robots", status=503)
     mended = asked(5, kind="robots", status=404)
     early, late = asked(1), asked(6)
-    assert disallowed_requests([broken, early, mended, late], lambda *_: False) == [early]
+    log = [broken, early, mended, late, asked(7, kind="robots", status=503), asked(8)]
+    assert disallowed_requests(log, lambda *_: False) == [early]
 
 
 def test_reuse_of_connections() -> None:

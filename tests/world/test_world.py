@@ -2,7 +2,7 @@
 
 The world (204 hosts, 120 feeds; see world.py) lives in virtual time, so a day takes about a
 minute while a gap of one second stays one. Its servers hold idle connections for an
-hour; `test_common_servers` tells what is left of reuse at nginx's 75 s. ``pytest -s``
+hour; the test of common servers tells what is left of reuse at nginx's 75 s. ``pytest -s``
 shows the figures.
 """
 

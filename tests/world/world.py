@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import Literal
 
 from stories import Story, Storyteller
@@ -253,9 +254,10 @@ def _take_in_turns(things: list, dice: random.Random):  # type: ignore[no-untype
 
 def _publish(world: World, page_hosts: list[str], dice: random.Random) -> None:
     teller = Storyteller(dice)
+    homes = cycle(page_hosts)
     for number, feed in enumerate(world.feeds):
         # two of three keep their pages on a host of their own
-        home = page_hosts[number % len(page_hosts)] if page_hosts and number % 3 else feed.host
+        home = next(homes) if page_hosts and number % 3 else feed.host
         moments = [*_older(feed.rhythm, dice), *_of_the_day(feed.rhythm, dice)]
         for count, moment_s in enumerate(sorted(moments)):
             story = teller.tell(announces=dice.random() < ANNOUNCING)
