@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import ssl
 import sys
@@ -28,6 +29,7 @@ from backports import zstd
 Send = Callable[[bytes], Awaitable[None]]
 EXPANDED = 100 * 2**20  # of a bomb; a thousandth of it and less crosses the wire
 DRIP_S = 1.0  # between two bytes of a slow host
+LATE_S = 0.1
 TITLE = "Nimbus Protocol announces launch of its NIMB token on October 20"
 
 
@@ -66,6 +68,13 @@ def bomb(kind: str) -> bytes:
 
 
 @lru_cache
+def packed_page() -> bytes:
+    words = (hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(700))
+    text = "".join(f"<p class='paragraph of the story'>{word} {word} {word}</p>" for word in words)
+    return gzip.compress(f"<html><body>{text}</body></html>".encode())
+
+
+@lru_cache
 def xml_of(kind: str) -> bytes:
     entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     laughs = f'<!DOCTYPE r [<!ENTITY l0 "{"ha" * 50}">{entities}]>'
@@ -78,6 +87,8 @@ def xml_of(kind: str) -> bytes:
         ),
         "items": lambda: rss("<item/>" * 1_000_000),
         "title": lambda: rss(item("http://a.example/", "a" * 10_000_000)),
+        "title/just": lambda: rss(item("http://a.example/", "a" * 2_620_000)),  # just taken
+        "items/just": lambda: rss("<item/>" * 374_000),
         "deep": lambda: rss("<a>" * 100_000),
         "deep-html": lambda: b"<html><body>" + b"<div>" * 100_000 + b"deep",
     }[kind]()
@@ -107,12 +118,15 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 async def answer(path: str, send: Send, base: str) -> bool:
     """Answer one request; return whether the connection may be used again."""
     _, kind, *rest = path.split("/")
-    name = rest[0] if rest else ""
     if kind == "slow-headers":
         await drip(send, HEAD + b"Content-Length: 0\r\n\r\n")
     elif kind == "slow-body":
         await send(HEAD + b"Content-Length: 100000\r\n\r\n")
         await drip(send, b"x" * 100_000)
+    elif kind == "late":  # a healthy host, as far away as most are
+        await asyncio.sleep(LATE_S)
+        await send(whole_answer("feed", rest, base))
+        return True
     elif kind == "silent":
         await asyncio.sleep(3600)
     elif kind == "endless":
@@ -132,17 +146,17 @@ async def answer(path: str, send: Send, base: str) -> bool:
     elif kind == "hangup":
         pass
     else:
-        await send(whole_answer(kind, name, base))
+        await send(whole_answer(kind, rest, base))
         return kind not in ("close", "rebind")
     return False
 
 
-def whole_answer(kind: str, name: str, base: str) -> bytes:
-    head, body = HEAD, b""
+def whole_answer(kind: str, rest: list[str], base: str) -> bytes:
+    name, head, body = rest[0] if rest else "", HEAD, b""
     if kind == "bomb":
         head, body = head + f"Content-Encoding: {name}\r\n".encode(), bomb(name)
     elif kind == "xml":
-        head, body = head.replace(b"text/html", b"application/xml"), xml_of(name)
+        head, body = head.replace(b"text/html", b"application/xml"), xml_of("/".join(rest))
     elif kind == "feed":
         body = rss("".join(item(f"{base}/page/{name}-{number}") for number in range(2)))
     elif kind == "links":  # a feed whose entries lead to what the name lists
@@ -153,6 +167,8 @@ def whole_answer(kind: str, name: str, base: str) -> bytes:
         head += b"X-Long: " + b"x" * int(name) + b"\r\n"
     elif kind == "header-flood":
         head += b"".join(b"X-%d: %s\r\n" % (n, b"x" * 900) for n in range(int(name)))
+    elif kind == "packed":  # a page as most are: 150 kB of markup in 30 kB
+        head, body = head + b"Content-Encoding: gzip\r\n", packed_page()
     elif kind in ("listed", "pages"):
         body = rss("".join(item(escape(link)) for link in listed(kind)))
     elif kind in ("sitemaps", "sitemap-pages"):

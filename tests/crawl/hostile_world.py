@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from harness import HERE, ROOT
 
@@ -53,6 +54,12 @@ class HostileServer:
     @property
     def counts(self) -> Counter[str]:
         return Counter(line["event"] for line in self.log)
+
+    def prepare(self, *paths: str) -> None:
+        """Have answers made that take the server seconds, before a crawl waits for them."""
+        for path in paths:
+            with urlopen(self.url(path), timeout=60) as response:
+                response.read()
 
     def stop(self) -> None:
         self.process.terminate()

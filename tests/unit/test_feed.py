@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tgecrawler.errors import SourceError
 from tgecrawler.items import Entry, Feed
-from tgecrawler.sources.feed import parse_feed
+from tgecrawler.sources.feed import MOST_TAGS, parse_feed
 from tgecrawler.sources.feed_text import full_text, is_cut
 from tgecrawler.sources.feed_xml_repair import MOST_ENTRIES
 
@@ -191,3 +191,18 @@ def test_mutated_feeds(body: bytes, changes: list[tuple[float, int, bytes]]) -> 
         at = int(place * len(body))
         body = body[:at] + inserted + body[at + removed :]
     check(body)
+
+
+def test_a_feed_of_nothing_but_tags_is_refused_before_it_becomes_a_tree() -> None:
+    flood = b"<rss><channel>" + b"<item/>" * MOST_TAGS + b"</channel></rss>"
+    with pytest.raises(SourceError, match="more than 100,000 tags"):
+        parse_feed(flood, url="https://news.example/rss")
+
+
+def test_the_tags_of_quoted_pages_do_not_count() -> None:
+    quoted = "<br>" * MOST_TAGS
+    body = (
+        "<rss version='2.0'><channel><item><title>One</title><link>https://a.example/</link>"
+        f"<description><![CDATA[{quoted}]]></description></item></channel></rss>"
+    )
+    assert len(parse_feed(body.encode(), url="https://news.example/rss").entries) == 1

@@ -11,6 +11,7 @@ from scrapy.utils.test import get_crawler
 
 from middlewares.guard import GuardMiddleware
 from tgecrawler.transport.refusal import RequestRefused
+from tgecrawler.transport.sizes import MOST_BYTES
 
 
 def guard(**settings: Any) -> GuardMiddleware:
@@ -57,3 +58,9 @@ def test_addresses_pass_by_option_and_in_a_replay_but_nothing_else(
     assert middleware.process_request(Request("http://127.0.0.1:8080/")) is None
     assert "scheme" in refused(middleware, "ftp://127.0.0.1/")
     assert "credentials" in refused(middleware, "http://user:word@127.0.0.1/")
+
+
+def test_bounds_the_body_by_the_kind_of_request() -> None:
+    request = Request("https://news.example/rss", meta={"kind": "feed"})
+    guard(DOWNLOAD_MAXSIZE=10 * 2**20).process_request(request)
+    assert request.meta["download_maxsize"] == MOST_BYTES["feed"]

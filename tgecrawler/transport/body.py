@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 class Body:
     """What was read: the bytes, flags for the response, and why reading stopped early."""
 
-    chunks: list[bytes] = field(default_factory=list)
+    data: bytes = b""
     flags: list[str] = field(default_factory=list)
     stopped: StopDownload | None = None
-
-    @property
-    def data(self) -> bytes:
-        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
 
 
 class BodyReader:
@@ -75,15 +71,20 @@ class BodyReader:
     async def _read_chunks(
         self, body: Body, content: aiohttp.StreamReader, request: Request, most: int | None
     ) -> None:
+        chunks: list[bytes] = []
         received = 0
-        async for chunk in content.iter_any():
-            body.chunks.append(chunk)
-            received += len(chunk)
-            body.stopped = self._stopped(signals.bytes_received, request, data=chunk)
-            if body.stopped is not None:
-                return
-            if most and received > most:
-                raise DownloadCancelledError(f"a body of more than {most:,} bytes")
+        try:
+            async for chunk in content.iter_any():
+                chunks.append(chunk)
+                received += len(chunk)
+                body.stopped = self._stopped(signals.bytes_received, request, data=chunk)
+                if body.stopped is not None:
+                    return
+                if most and received > most:
+                    chunks.clear()
+                    raise DownloadCancelledError(f"a body of more than {most:,} bytes")
+        finally:
+            body.data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _stopped(self, signal: Any, request: Request, **what: Any) -> StopDownload | None:
         """Send a signal; return what a receiver raised to stop the download."""
