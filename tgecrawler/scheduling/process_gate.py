@@ -39,5 +39,5 @@ def gate_of_crawler(crawler: Crawler) -> HostGate:
         max(1, settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")),
     )
     if gate.memory.store is None and settings.getbool("HTTPCACHE_ENABLED"):
-        gate.memory.store = CachedRests(open_cache(settings))
+        gate.keep_rests_in(CachedRests(open_cache(settings)))
     return gate

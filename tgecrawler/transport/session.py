@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
     from scrapy.statscollectors import StatsCollector
 
-# Feeds of one host follow each other at its gap or crawl-delay; most servers keep a connection
-# for 5 to 75 s, and one that they have closed is noticed before it is used.
-KEEP_ALIVE_S = 60
+# A connection is kept for as long as its host does: most close it after 5 to 75 s, which is
+# noticed before it is used again; one that does not spares each poll of a feed a handshake.
+KEEP_ALIVE_S = 4 * 3600
 DNS_TTL_S = 300
 DNS_ENTRIES = 10_000
 
