@@ -51,6 +51,12 @@ def test_old_gaps_weigh_less() -> None:
     assert 12 * 3_600 < gap_s < 15 * 3_600  # the plain mean is 20 hours
 
 
+def test_a_slow_feed_is_remembered_beyond_its_last_gap() -> None:
+    ago_days = [sum((20, 40)[at % 2] for at in range(number)) for number in range(12)]
+    gap_s = usual_gap_s(watched([MONDAY - timedelta(days=days) for days in ago_days]))
+    assert gap_s == pytest.approx(30 * 86_400, rel=0.1)
+
+
 def test_polls_are_counted() -> None:
     history = watched([MONDAY], [], [MONDAY + HOUR], [], [])
     assert (history.polls, history.changes, history.quiet_polls) == (5, 2, 2)

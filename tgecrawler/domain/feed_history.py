@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from math import exp, isfinite
+from math import exp
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +191,7 @@ def _whole_second(moment: datetime) -> datetime | None:
 def _read_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e15:
         return None
-    return float(value) if isfinite(value) and value >= 0 else None
+    return float(value) if value >= 0 else None  # NaN is not
 
 
 def _read_count(value: Any) -> int | None:
