@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tgecrawler.config.loader import load_lexicon, load_sources, load_watchlist, load_weights
 from tgecrawler.domain.event_traits import keys_of
+from tgecrawler.domain.page_gate import PageGate
 from tgecrawler.domain.relevance import Assessor
 from tgecrawler.domain.screening import Screen
 
@@ -33,6 +34,7 @@ class Runtime:
     sources: SourceList
     assessor: Assessor
     screen: Screen
+    page_gate: PageGate
     anybodys: frozenset[str]
     ordinary: frozenset[str]
 
@@ -51,6 +53,7 @@ class Runtime:
             sources=load_sources(str(options["TGE_SOURCES"])),
             assessor=assessor,
             screen=Screen(assessor),
+            page_gate=PageGate(assessor),
             anybodys=anybodys_of(assessor.lexicon),
             ordinary=ordinary_words(assessor.lexicon),
         )

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from scrapy import Request, Spider
+from scrapy import Request, Spider, signals
 
 from tgecrawler.domain.fingerprint import mention_key, url_key
 from tgecrawler.domain.freshness import AgeLimit
 from tgecrawler.domain.url_redirects import is_feed_proxy
 from tgecrawler.domain.urls import unwrap_url
+from tgecrawler.drops import EntryDropped
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Entry, Mention
 from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.glance import glance
 from tgecrawler.spiders.failures import describe_failure
 
 if TYPE_CHECKING:
@@ -132,10 +134,12 @@ class TgeSpider(Spider):
         if is_feed_proxy(response.url):  # its own words are not the article's
             yield from self._without_page(waiting, "a feed's proxy that leads to no article")
             return
+        content_type = content_type_of(response)
         try:
-            article = parse_article(
-                response.body, url=response.url, content_type=content_type_of(response)
-            )
+            waiting = self._gate(waiting, response, content_type)
+            if not waiting:
+                return
+            article = parse_article(response.body, url=response.url, content_type=content_type)
         except SourceError as error:
             yield from self._without_page(waiting, str(error))
             return
@@ -143,6 +147,35 @@ class TgeSpider(Spider):
         self._keep(url_key(article.canonical_url), article)
         for one in waiting:
             yield mention_of(one, article)
+
+    def _gate(self, waiting: list[Waiting], response: Response, content_type: str) -> list[Waiting]:
+        """Return the entries for which a page is worth extracting; the others end here.
+
+        Raises:
+            SourceError: no page.
+        """
+        untitled = any(not one.entry.title for one in waiting)
+        page = glance(response.body, content_type, with_title=untitled)
+        worth: list[Waiting] = []
+        for one in waiting:
+            title = one.entry.title or page.title
+            verdict = self.runtime.page_gate.look(title, one.entry.summary, page.text)
+            if verdict.worth_extracting:
+                worth.append(one)
+            else:
+                self._pass_over(one, response, verdict.reason)
+        return worth
+
+    def _pass_over(self, one: Waiting, response: Response, reason: str) -> None:
+        """Book an entry as irrelevant, as a pipeline would: most pages end here."""
+        self.crawler.stats.inc_value("tge/article/passed_over")
+        self.crawler.signals.send_catch_log(
+            signals.item_dropped,
+            item=mention_of(one, None),
+            response=response,
+            exception=EntryDropped(f"{reason} {one.entry.url}", outcome="irrelevant"),
+            spider=self,
+        )
 
     def page_failed(self, failure: Failure) -> Iterator[Mention]:
         """Fall back on the feed's own words where the page cannot be had."""
