@@ -32,7 +32,7 @@ from tgecrawler.sources.article import parse_article
 from tgecrawler.sources.decoding import decode_html
 from tgecrawler.sources.glance import glance
 
-PAGES = 400
+PAGES = 800
 ROUNDS = 5
 LEAST_SHARE = 0.6  # of bare Scrapy's pages per second
 TUNED = (

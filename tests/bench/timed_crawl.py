@@ -54,7 +54,9 @@ class Clock:
 
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
-        self.profile = cProfile.Profile() if crawler.settings.get("PROFILE") else None
+        self.profile = (
+            cProfile.Profile(time.process_time) if crawler.settings.get("PROFILE") else None
+        )
         self.cpu_s = self.wall_s = 0.0
         crawler.signals.connect(self.begun, signal=signals.request_reached_downloader)
         crawler.signals.connect(self.closed, signal=signals.spider_closed)
