@@ -20,11 +20,11 @@ from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Entry, Mention
-from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_reader import ArticleReader
 from tgecrawler.spiders.failures import describe_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from scrapy.http import Response
     from twisted.python.failure import Failure
@@ -95,6 +95,7 @@ class TgeSpider(Spider):
         )
         slugs = [slug.strip() for slug in getattr(self, "only", "").split(",") if slug.strip()]
         self.sources = runtime.sources.select(slugs) if slugs else runtime.sources
+        self.reader = ArticleReader(int(runtime.options["TGE_READERS"]))
 
     @property
     def ledger(self) -> EntryLedger:
@@ -126,23 +127,31 @@ class TgeSpider(Spider):
         else:
             yield from self._read(Waiting(entry_id, source, entry, seen_at))
 
-    def read_page(self, response: Response, page: str) -> Iterator[Mention]:
+    async def read_page(self, response: Response, page: str) -> AsyncIterator[Mention]:
         """Turn an article page into a mention for each entry that waits for it."""
-        waiting = self._waiting.pop(page)
+        article, error = None, ""
         if is_feed_proxy(response.url):  # its own words are not the article's
-            yield from self._without_page(waiting, "a feed's proxy that leads to no article")
-            return
-        try:
-            article = parse_article(
-                response.body, url=response.url, content_type=content_type_of(response)
-            )
-        except SourceError as error:
-            yield from self._without_page(waiting, str(error))
+            error = "a feed's proxy that leads to no article"
+        else:
+            try:
+                article = await self.reader.read(
+                    response.body, url=response.url, content_type=content_type_of(response)
+                )
+            except SourceError as failure:
+                error = str(failure)
+        waiting = self._waiting.pop(page)  # also what came while the page was read
+        if article is None:
+            for mention in self._without_page(waiting, error):
+                yield mention
             return
         self._keep(page, article)
         self._keep(url_key(article.canonical_url), article)
         for one in waiting:
             yield mention_of(one, article)
+
+    async def closed(self, reason: str) -> None:
+        """End what reads the pages."""
+        await self.reader.close()
 
     def page_failed(self, failure: Failure) -> Iterator[Mention]:
         """Fall back on the feed's own words where the page cannot be had."""
@@ -181,6 +190,7 @@ class TgeSpider(Spider):
             yield self._page_request(page, one)
 
     def _page_request(self, page: str, one: Waiting) -> Request:
+        self.reader.prepare()
         return Request(
             unwrap_url(one.entry.url),  # past a redirector that bears its target
             callback=self.read_page,
