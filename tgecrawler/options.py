@@ -207,6 +207,13 @@ OPTIONS: tuple[Option, ...] = (
         unit="pages",
     ),
     Option(
+        "TGE_READERS",
+        1,
+        _whole,
+        "Processes beside the crawl that read article pages; 0 = the crawl reads them itself",
+        unit="processes",
+    ),
+    Option(
         "TGE_DATABASE_BATCH_SIZE", 500, _positive_whole, "Rows that make a batch full", unit="rows"
     ),
     Option(

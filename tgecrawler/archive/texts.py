@@ -15,7 +15,7 @@ from tgecrawler.domain.fingerprint import url_key
 from tgecrawler.domain.urls import resolve_url
 from tgecrawler.errors import SourceError
 from tgecrawler.items import Article
-from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_reader import read_in_place
 from tgecrawler.sources.decoding import LARGEST_BODY
 from tgecrawler.sources.feed import parse_feed
 
@@ -169,7 +169,7 @@ def _article_of(response: ArchivedResponse) -> Article | None:
     if not _is_good(response.status) or (content_type and "html" not in content_type.lower()):
         return None
     try:
-        return parse_article(content_of(response), url=response.url, content_type=content_type)
+        return read_in_place(content_of(response), url=response.url, content_type=content_type)
     except SourceError:
         return None
 

@@ -19,7 +19,7 @@ from tgecrawler.domain.urls import resolve_url
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.items import Article
 from tgecrawler.runtime import load_assessor
-from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_reader import read_in_place
 from tgecrawler.spiders.page import PageSpider
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _read_file(path: Path) -> Article:
     if not body.lstrip().startswith(b"<"):
         return Article(url=url, canonical_url=url, text=body.decode("utf-8", "replace"))
     try:
-        return parse_article(body, url=url)
+        return read_in_place(body, url=url)
     except SourceError as error:
         raise ArgumentError(f"{path}: {error}") from None
 

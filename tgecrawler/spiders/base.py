@@ -21,13 +21,13 @@ from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Entry, Mention
-from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_reader import ArticleReader
 from tgecrawler.sources.glance import glance
 from tgecrawler.spiders.failures import describe_failure, is_put_off
 from tgecrawler.spiders.polls import PollBook, poll_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from scrapy.http import Response
     from twisted.python.failure import Failure
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tgecrawler.domain.delivery import Delivery
     from tgecrawler.domain.polling import PollHints
     from tgecrawler.runtime import Runtime
+    from tgecrawler.sources.glance import Glance
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class TgeSpider(Spider):
         poll_bounds(runtime.options)  # wrong ones end the process here
         slugs = [slug.strip() for slug in getattr(self, "only", "").split(",") if slug.strip()]
         self.sources = runtime.sources.select(slugs) if slugs else runtime.sources
+        self.reader = ArticleReader(int(runtime.options["TGE_READERS"]))
 
     @property
     def ledger(self) -> EntryLedger:
@@ -194,43 +196,50 @@ class TgeSpider(Spider):
         else:
             yield from self._read(Waiting(entry_id, source, entry, seen_at))
 
-    def read_page(self, response: Response, page: str) -> Iterator[Mention]:
+    async def read_page(self, response: Response, page: str) -> AsyncIterator[Mention]:
         """Turn an article page into a mention for each entry that waits for it."""
-        waiting = self._waiting.pop(page)
-        if is_feed_proxy(response.url):  # its own words are not the article's
-            yield from self._without_page(waiting, "a feed's proxy that leads to no article")
-            return
-        content_type = content_type_of(response)
+        article, error = None, ""
         try:
-            waiting = self._gate(waiting, response, content_type)
-            if not waiting:
+            if not self._is_worth_extracting(page, response):
                 return
-            article = parse_article(response.body, url=response.url, content_type=content_type)
-        except SourceError as error:
-            yield from self._without_page(waiting, str(error))
+            article = await self.reader.read(
+                response.body, url=response.url, content_type=content_type_of(response)
+            )
+        except SourceError as failure:
+            error = str(failure)
+        waiting = self._waiting.pop(page)  # also what came while the page was read
+        if article is None:
+            for mention in self._without_page(waiting, error):
+                yield mention
             return
         self._keep(page, article)
         self._keep(url_key(article.canonical_url), article)
         for one in waiting:
             yield mention_of(one, article)
 
-    def _gate(self, waiting: list[Waiting], response: Response, content_type: str) -> list[Waiting]:
-        """Return the entries for which a page is worth extracting; the others end here.
+    def _is_worth_extracting(self, page: str, response: Response) -> bool:
+        """Return whether an entry still waits for this page; those that it cannot help end here.
 
         Raises:
             SourceError: no page.
         """
+        if is_feed_proxy(response.url):  # its own words are not the article's
+            raise SourceError("a feed's proxy that leads to no article")
+        waiting = self._waiting[page]
         untitled = any(not one.entry.title for one in waiting)
-        page = glance(response.body, content_type, with_title=untitled)
-        worth: list[Waiting] = []
-        for one in waiting:
-            title = one.entry.title or page.title
-            verdict = self.runtime.page_gate.look(title, one.entry.summary, page.text)
-            if verdict.worth_extracting:
-                worth.append(one)
-            else:
-                self._pass_over(one, response, verdict.reason)
-        return worth
+        seen = glance(response.body, content_type_of(response), with_title=untitled)
+        worth = [one for one in waiting if self._may_be_relevant(one, seen, response)]
+        waiting[:] = worth  # in place: the request's meta names the same list
+        if not worth:
+            del self._waiting[page]
+        return bool(worth)
+
+    def _may_be_relevant(self, one: Waiting, seen: Glance, response: Response) -> bool:
+        title = one.entry.title or seen.title
+        verdict = self.runtime.page_gate.look(title, one.entry.summary, seen.text)
+        if not verdict.worth_extracting:
+            self._pass_over(one, response, verdict.reason)
+        return verdict.worth_extracting
 
     def _pass_over(self, one: Waiting, response: Response, reason: str) -> None:
         """Book an entry as irrelevant, as a pipeline would: most pages end here."""
@@ -242,6 +251,10 @@ class TgeSpider(Spider):
             exception=EntryDropped(f"{reason} {one.entry.url}", outcome="irrelevant"),
             spider=self,
         )
+
+    async def closed(self, reason: str) -> None:
+        """End what reads the pages."""
+        await self.reader.close()
 
     def page_failed(self, failure: Failure) -> Iterator[Mention]:
         """Fall back on the feed's own words where the page cannot be had.
@@ -291,6 +304,7 @@ class TgeSpider(Spider):
             yield self._page_request(page, one)
 
     def _page_request(self, page: str, one: Waiting) -> Request:
+        self.reader.prepare()
         return Request(
             unwrap_url(one.entry.url),  # past a redirector that bears its target
             callback=self.read_page,

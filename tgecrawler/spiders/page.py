@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scrapy import Request, Spider
 
 from tgecrawler.errors import SourceError
-from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_reader import ArticleReader
 from tgecrawler.spiders.base import content_type_of
 from tgecrawler.spiders.failures import describe_failure
 
@@ -34,10 +34,10 @@ class PageSpider(Spider):
     async def start(self) -> AsyncIterator[Any]:
         yield Request(self.url, callback=self.read, errback=self.fail, meta={"kind": "article"})
 
-    def read(self, response: Response) -> None:
+    async def read(self, response: Response) -> None:
         """Keep the article."""
         try:
-            self.article = parse_article(
+            self.article = await ArticleReader(0).read(
                 response.body, url=response.url, content_type=content_type_of(response)
             )
         except SourceError as error:

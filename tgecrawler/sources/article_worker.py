@@ -1,0 +1,40 @@
+"""The process that reads articles for another one, from its input to its output.
+
+It ends with its input, so that it cannot outlive who started it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tgecrawler.errors import SourceError
+from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_messages import pack, size_of
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+
+def serve(pages: BinaryIO, articles: BinaryIO) -> None:
+    """Answer page after page, in their order, until there is none."""
+    while head := pages.readline():
+        articles.write(pack({}, _answer(orjson.loads(head), pages.read(size_of(head)))))
+        articles.flush()
+
+
+def _answer(asked: dict[str, Any], body: bytes) -> bytes:
+    try:
+        article = parse_article(body, url=asked["url"], content_type=asked["content_type"])
+    except SourceError as error:
+        return orjson.dumps({"error": str(error)})
+    return orjson.dumps(article)
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    serve(sys.stdin.buffer, answers)
