@@ -131,14 +131,14 @@ def lost(world: World, alerted: frozenset[str], port: int) -> list[tuple[Feed, E
 
 
 def cache_hit_ratio(report: Mapping[str, Any]) -> float:
-    """Return the share of look-ups, over all tiers of the run report, that the cache served.
+    """Return the share of look-ups of what is asked for repeatedly that the cache served.
 
-    A look-up that led to a 304, and so to the stored body, counts as served.
+    Feeds, each looked up once a poll, and after a miss where they have moved to. A look-up
+    that led to a 304, and so to the stored body, is among the misses and counts as served.
     """
-    tiers = [tier for tier in report["cache"].values() if isinstance(tier, dict)]
-    served = sum(tier["hits"] + tier.get("revalidated", 0) for tier in tiers)
-    total = served + sum(tier["misses"] for tier in tiers)
-    return float(served / total) if total else 0.0
+    feed, moved = report["cache"]["feed"], report["cache"].get("moved", {"hits": 0})
+    served = feed["hits"] + feed["revalidated"] + moved["hits"]
+    return float(served / (feed["hits"] + feed["misses"]))
 
 
 def _moments(feed: Feed) -> list[float]:

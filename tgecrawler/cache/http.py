@@ -29,6 +29,9 @@ TIER_OF_KIND = {
 
 REVALIDATE = "cache_revalidate"  # request.meta: never served unasked, but by a conditional request
 MAX_AGE_S = "cache_max_age_s"  # request.meta: served unasked only if it was checked since
+MOVED = "moved"
+"""The tier of permanent redirects: a source that has moved is not asked where to at each poll."""
+
 NOT_MODIFIED = "not-modified"  # response.flags: the host said 304, the body is the stored one
 
 WARMED = 500
@@ -67,6 +70,8 @@ class TieredCachePolicy:
         )
 
     def should_cache_response(self, response: Response, request: Request) -> bool:
+        if _has_moved(request, response):
+            return True
         if request.meta.get("kind") != "robots" or response.status == 200:
             return response.status == 200
         # 429 is a wish to be asked later, not an answer; a 304 says nothing by itself
@@ -117,18 +122,28 @@ class TieredCacheStorage:
 
     def retrieve_response(self, spider: Spider, request: Request) -> Response | None:
         """Return the stored response, fresh or not; the policy learns which through the meta."""
-        tier = _tier(request)
-        hit = self.cache.lookup(tier, self._key(request), max_age_s=_max_age_s(request))
-        self._count(tier, "hits" if hit is not None and hit.fresh else "misses")
+        key = self._key(request)
+        hit = self._look_up(_tier(request), key, _max_age_s(request))
+        if hit is None and request.meta.get(REVALIDATE):
+            moved = self._look_up(MOVED, key, None)
+            hit = moved if moved is not None and moved.fresh else None
         if hit is None:
             request.meta.pop(_FRESH, None)
             return None
         request.meta[_FRESH] = hit.fresh
         return _response(hit)
 
+    def _look_up(self, tier: str, key: str, max_age_s: float | None) -> Hit | None:
+        hit = self.cache.lookup(tier, key, max_age_s=max_age_s)
+        self._count(tier, "hits" if hit is not None and hit.fresh else "misses")
+        return hit
+
     def store_response(self, spider: Spider, request: Request, response: Response) -> None:
         """Store a response; of one that a 304 has confirmed, the headers alone."""
-        tier, key, meta = _tier(request), self._key(request), _pack(response)
+        tier = MOVED if _has_moved(request, response) else _tier(request)
+        key, meta = self._key(request), _pack(response)
+        if tier == MOVED:  # or the body of before would be looked up first
+            self.cache.delete(_tier(request), key)
         if NOT_MODIFIED in response.flags:
             self._count(tier, "revalidated")
             if self.cache.touch(tier, key, meta=meta):
@@ -140,6 +155,11 @@ class TieredCacheStorage:
 
     def _count(self, tier: str, what: str) -> None:
         self._stats.inc_value(f"tge/cache/{tier}/{what}")
+
+
+def _has_moved(request: Request, response: Response) -> bool:
+    permanent = response.status in (301, 308) and "Location" in response.headers
+    return permanent and bool(request.meta.get(REVALIDATE))
 
 
 def _tier(request: Request) -> str:

@@ -36,6 +36,8 @@ _ROWS = (
     Tier("article", 3 * DAY_S, 6 * HOUR_S, 14 * DAY_S, 14 * DAY_S),
     Tier("x_user", HOUR_S, 10 * MINUTE_S, DAY_S, DAY_S),
     Tier("search", 5 * MINUTE_S, MINUTE_S, 30 * MINUTE_S, HOUR_S),
+    # where a source has moved for good; followed unasked for a day
+    Tier("moved", DAY_S, HOUR_S, 7 * DAY_S, 0.0),
     # RFC 9309, 2.4: a copy of robots.txt is not used for longer than 24 hours
     Tier("robots", DAY_S, HOUR_S, DAY_S, 7 * DAY_S),
     # each rest of a host has a length of its own, given as ttl_s; over is over

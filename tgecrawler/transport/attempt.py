@@ -1,4 +1,4 @@
-"""One request's way over a connection, and whether it may be sent twice."""
+"""One request's way over a connection, which is gone once."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
 
 
 class HungUpError(aiohttp.ClientError):
-    """The host closed a new connection without an answer."""
+    """The host closed the connection without an answer."""
 
 
 class Attempt:
     """A client middleware of one request, and the context of its trace.
 
-    The client sends a request again by itself when its connection breaks. That
-    is right for a kept one, which the host may close at any moment; a host
-    that hangs up on a new connection would be asked twice without a gap.
+    The client sends a request again by itself when a kept connection breaks,
+    at once and unseen; the host would be asked twice without a gap. Whether it is
+    worth asking again is for the retry middleware to say.
     """
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
-        self.reused = False  # set by the trace, once the connection is known
 
     async def __call__(
         self, request: aiohttp.ClientRequest, send: ClientHandlerType
@@ -34,14 +33,11 @@ class Attempt:
         """Return the response.
 
         Raises:
-            HungUpError: the connection broke, and it was a new one.
+            HungUpError: the connection broke.
         """
-        self.reused = False
         try:
             return await send(request)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            if self.reused:
-                raise
             raise HungUpError(str(error) or "the host hung up") from error

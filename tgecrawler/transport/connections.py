@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class ConnectionCounter:
     """Counts into ``tge/connections/`` what the client tells its traces.
 
-    ``opened`` and ``reused`` add up to the requests that were sent; one whose
-    kept connection broke, and which went out again over a new one, is in both.
+    ``opened`` and ``reused`` add up to the requests that were sent.
     ``dns_hits`` and ``dns_misses`` are names told from memory, and by the
     resolver. The context of each request is its `Attempt`.
     """
@@ -39,7 +38,6 @@ class ConnectionCounter:
         self.stats.inc_value("tge/connections/opened")
 
     async def _reused(self, session: Any, context: SimpleNamespace, parameters: Any) -> None:
-        context.trace_request_ctx.reused = True
         self.stats.inc_value("tge/connections/reused")
 
     async def _sent(self, session: Any, context: SimpleNamespace, parameters: Any) -> None:
