@@ -15,9 +15,11 @@ COMMANDS = (
     ("make demo", "crawl a bundled archive without network, then show its alerts and events"),
     ("make test", "lint, types and all tests"),
     ("make crawl", "one cycle over the default sources into `var/tge.db`"),
+    ("make watch", "poll the default sources for ever, each by its own rhythm"),
     (
         "scrapy crawl rss",
-        "feeds → entries → article pages (`-a only=SLUG,SLUG`, `-a max_age_days=N`)",
+        "feeds → entries → article pages (`-a watch=1` for ever, `-a due=1` what is due, "
+        "`-a only=SLUG,SLUG`, `-a max_age_days=N`)",
     ),
     ("scrapy crawl articles", "sites without a feed; back-fill with `-a since=2026-01-01`"),
     (
@@ -46,7 +48,11 @@ COMMANDS = (
         "(`--lexicon --weights --watchlist --fail-on-change --json`)",
     ),
     ("scrapy report", "the last runs (`--json`)"),
-    ("scrapy sources list", "what is crawled, and how it fares (`--json`)"),
+    ("scrapy sources list", "what is crawled, how it fares, and when it is due (`--json`)"),
+    (
+        "scrapy cache",
+        "`stats`, `clear`, `advise`: what is kept, how long (`--tier --json`)",
+    ),
     ("scrapy db", "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check`"),
 )
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
+import socket
 import sys
-from asyncio.subprocess import PIPE
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import tgecrawler
 from tgecrawler.errors import SourceError
@@ -26,7 +25,7 @@ DEADLINE_S = 20.0  # for a page; extraction takes about a second for a million c
 # The event loop comes round every 20 to 50 ms while it assesses and stores, a page takes 10 ms,
 # and a pipe holds 64 kB: without both of these a process waits for the loop most of the time.
 AHEAD = 4  # pages on their way to a process
-PIPE_BYTES = 1 << 20  # the most that Linux grants without privilege
+BUFFER_BYTES = 1 << 20  # of the socket; Linux grants a part of it
 _MODULE = "tgecrawler.sources.article_worker"
 
 
@@ -88,19 +87,19 @@ class _Reading(NamedTuple):
 
     @classmethod
     async def start(cls) -> _Reading:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            _MODULE,
-            stdin=PIPE,
-            stdout=PIPE,
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C is for the crawl, which ends in order
-        )
-        pages = cast("asyncio.StreamWriter", process.stdin)
-        answers = cast("asyncio.StreamReader", process.stdout)
-        with suppress(OSError, AttributeError):  # not granted, or another system's pipe
-            fcntl.fcntl(pages.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                _MODULE,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for the crawl, which ends in order
+            )
+        answers, pages = await asyncio.open_unix_connection(sock=ours)
         return cls(process, pages, answers)
 
     async def receive(self) -> bytes:
@@ -108,6 +107,7 @@ class _Reading(NamedTuple):
         return await self.answers.readexactly(size_of(head))
 
     async def kill(self) -> None:
+        self.pages.close()
         with suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
@@ -142,8 +142,16 @@ class _Worker:
 
     async def answer_all(self) -> None:
         """Take answers from the process as long as any are awaited."""
-        with suppress(OSError):  # if it cannot be started, the first page will say so
-            self.reading = self.reading or await _Reading.start()
+        try:
+            with suppress(OSError):  # if it cannot be started, the first page will say so
+                self.reading = self.reading or await _Reading.start()
+            await self.answer_asked()
+        except Exception as error:  # a fault of ours: whoever waits must hear of it
+            while self.asked:
+                _settle(self.asked.popleft().answer, error)
+            await self.kill()
+
+    async def answer_asked(self) -> None:
         while self.asked:
             try:
                 found: bytes | SourceError = await self.next_answer()
@@ -195,10 +203,10 @@ def _environment() -> dict[str, str]:
     return kept
 
 
-def _settle(answer: asyncio.Future[bytes], found: bytes | SourceError) -> None:
+def _settle(answer: asyncio.Future[bytes], found: bytes | Exception) -> None:
     if answer.done():  # who asked has gone
         return
-    if isinstance(found, SourceError):
+    if isinstance(found, Exception):
         answer.set_exception(found)
     else:
         answer.set_result(found)
