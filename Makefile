@@ -39,7 +39,7 @@ watch: setup ## poll the live default sources for ever, each by its own rhythm
 	@$(SCRAPY) crawl rss -a watch=1
 
 test: setup lint ## everything that CI runs
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=5 -rs
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered --durations=5 -rs
 
 test-quick: setup ## what takes no server and no crawl: under a minute
 	@$(BIN)/python -m pytest -m "not slow" tests/unit tests/test_architecture.py -rs

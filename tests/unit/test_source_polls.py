@@ -10,6 +10,7 @@ import pytest
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
+from tgecrawler.domain.feed_history import usual_gap_s
 from tgecrawler.domain.fingerprint import content_key, rules_key
 from tgecrawler.domain.polling import PollBounds, PollHints
 from tgecrawler.extensions.source_rows import SourceRows
@@ -169,6 +170,14 @@ def test_failures_put_the_next_poll_off_and_never_away(store: Store) -> None:
     assert max(waits) <= timedelta(days=2)
     process.end()
     assert Process(store).book.due_at("desk", at) == due
+
+
+def test_a_first_poll_that_failed_does_not_cost_the_backlog(store: Store) -> None:
+    process = Process(store)
+    process.book.failed("desk", "HTTP 500", NOW, None)
+    process.read(NOW + HOUR, *(entry(n, NOW - n * HOUR) for n in range(20)))
+    usual_s = usual_gap_s(process.book.polls["desk"].history)
+    assert usual_s == pytest.approx(3600, rel=0.1)  # the newest came an hour before the poll
 
 
 def test_a_host_that_asks_for_rest_has_it(store: Store) -> None:

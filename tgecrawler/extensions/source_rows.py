@@ -33,6 +33,7 @@ class SourceRows:
         self.crawler = crawler
         self._waiting: dict[str, SourceHealth] = {}
         self._failing = False
+        self._lock = asyncio.Lock()  # the last write waits for the one under way
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -66,6 +67,10 @@ class SourceRows:
             await asyncio.shield(self._write())
 
     async def _write(self) -> None:
+        async with self._lock:
+            await self._write_waiting()
+
+    async def _write_waiting(self) -> None:
         rows, self._waiting = self._waiting, {}
         store = self.crawler.get_extension(Store)
         if not rows or store is None:

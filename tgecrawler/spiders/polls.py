@@ -179,7 +179,7 @@ class PollBook:
         hints: PollHints,
         **learnt: Any,
     ) -> None:
-        first = one.state.polled_at is None
+        first = one.history.polls == 0
         one.history = observed(one.history, moments, polled_at=at, first=first)
         changed_at = at if moments else one.state.changed_at
         one.state = replace(one.state, polled_at=at, changed_at=changed_at, consecutive_failures=0)
@@ -306,7 +306,7 @@ def _new_entries(one: SourcePolls, entries: Sequence[Entry]) -> list[Entry]:
     """
     if one.told is not None:
         return [entry for entry in entries if entry.url not in one.told]
-    since = one.state.polled_at
+    since = one.state.polled_at if one.history.polls else None
     return [
         entry
         for entry in entries
