@@ -15,7 +15,7 @@ from scrapy.commands import ScrapyCommand
 from tgecrawler.addon import options_of
 from tgecrawler.errors import ArgumentError, DatabaseError, UserError
 from tgecrawler.storage.engine import create_engine
-from tgecrawler.storage.schema import ensure_schema
+from tgecrawler.storage.readiness import ensure_schema
 
 if TYPE_CHECKING:
     import argparse

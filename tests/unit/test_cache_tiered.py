@@ -76,6 +76,7 @@ def test_what_the_table_says():
         "article": 3 * DAY_S,
         "x_user": 3_600,
         "search": 300,
+        "moved": 86_400,
         "robots": DAY_S,
         "host": DAY_S,
         "validators": DAY_S,

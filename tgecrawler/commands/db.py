@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from tgecrawler.cli import TgeCommand, one_of
 from tgecrawler.errors import ArgumentError
-from tgecrawler.storage import schema
 from tgecrawler.storage.engine import create_engine
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ class Command(TgeCommand):
         if not args:
             raise ArgumentError(f"db takes one of {', '.join(ACTIONS)}")
         action = one_of(args[0], ACTIONS, "action")
+        from tgecrawler.storage import schema  # alembic, which no other command needs
+
         revision = args[1] if len(args) == 2 else ""
         engine = create_engine(str(self.options()["TGE_DATABASE_URL"]))
         if action == "upgrade":

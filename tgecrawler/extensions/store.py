@@ -13,7 +13,7 @@ from tgecrawler.addon import runtime_of
 from tgecrawler.storage.batch import Batch, Rejected, WriteResult
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.queries import fingerprints, known_stories
-from tgecrawler.storage.schema import ensure_schema
+from tgecrawler.storage.readiness import ensure_schema
 from tgecrawler.storage.seen import SeenIndex
 from tgecrawler.storage.writer import Writer
 
