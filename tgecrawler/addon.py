@@ -9,6 +9,7 @@ from scrapy.settings import SETTINGS_PRIORITIES
 
 from tgecrawler import __version__
 from tgecrawler.archive.replay import open_index
+from tgecrawler.cache.opening import OFF
 from tgecrawler.options import PREFIX, Value, read_options
 from tgecrawler.runtime import Runtime
 
@@ -57,6 +58,8 @@ class TGEAddon:
         for name, value in options.items():
             settings.set(name, value, priority=_PRIORITY)
         settings.set("USER_AGENT", user_agent(options), priority="addon")
+        if options["TGE_CACHE_URL"] == OFF:
+            settings.set("HTTPCACHE_ENABLED", False, priority=_PRIORITY)
         if options["TGE_REPLAY"]:
             open_index(str(options["TGE_REPLAY"]))  # a wrong path ends the process here
             _replay_instead_of_network(settings)

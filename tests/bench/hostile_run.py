@@ -47,8 +47,9 @@ class Beside(Spider):
 
     async def start(self) -> AsyncIterator[Any]:
         for number in range(SLOW):
-            # the first ends are spread over a deadline, and so are all that follow
-            spread_s = WARM * BEAT_S + DEADLINE_S * number / SLOW
+            # the first ends are spread over a deadline, and so are all that follow; they begin
+            # before the beats that count, since the first error of a process costs it a pause
+            spread_s = WARM * BEAT_S / 2 + DEADLINE_S * number / SLOW
             yield self.slow(number, spread_s)
         begun = time.monotonic()
         for turn in range(self.left):

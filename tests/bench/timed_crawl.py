@@ -33,7 +33,7 @@ PARTS = (
 BARE: dict[str, Any] = {
     "ADDONS": {}, "EXTENSIONS": {}, "ITEM_PIPELINES": {}, "DOWNLOADER_MIDDLEWARES": {},
     "LOG_FORMATTER": "scrapy.logformatter.LogFormatter", "COMMANDS_MODULE": "",
-    "SPIDER_MODULES": ["timed_crawl"],
+    "SPIDER_MODULES": ["timed_crawl"], "HTTPCACHE_ENABLED": False,
 }  # fmt: skip
 
 
