@@ -48,7 +48,7 @@ class Beside(Spider):
     async def start(self) -> AsyncIterator[Any]:
         for number in range(SLOW):
             # the first ends are spread over a deadline, and so are all that follow; they begin
-            # before the beats that count, since the first error of a process costs it a pause
+            # before the beats that count: the first one of a process was seen to cost it a pause
             spread_s = WARM * BEAT_S / 2 + DEADLINE_S * number / SLOW
             yield self.slow(number, spread_s)
         begun = time.monotonic()
