@@ -42,7 +42,7 @@ test: setup lint ## everything that CI runs
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered --durations=5 -rs
 
 test-quick: setup ## what takes no server and no crawl: under a minute
-	@$(BIN)/python -m pytest -m "not slow" tests/unit tests/test_architecture.py -rs
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/test_architecture.py -rs
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

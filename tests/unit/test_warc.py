@@ -475,7 +475,7 @@ class TestDamage:
         [
             b"",
             b"no archive at all",
-            gzip.compress(b"no archive at all"),
+            gzip.compress(b"no archive at all", mtime=0),
             raw_record(OK)[:-12],
             raw_record(b"x", kind="metadata"),
             os.urandom(3000),
