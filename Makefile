@@ -39,7 +39,8 @@ watch: setup ## poll the live default sources for ever, each by its own rhythm
 	@$(SCRAPY) crawl rss -a watch=1
 
 test: setup lint ## everything that CI runs
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term:skip-covered --durations=5 -rs
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" --cov --cov-report= --durations=5 -rs
+	@$(BIN)/python -m pytest -m alone --cov --cov-append --cov-report=term:skip-covered -rs
 
 test-quick: setup ## what takes no server and no crawl: under a minute
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/test_architecture.py -rs

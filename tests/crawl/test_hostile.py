@@ -89,6 +89,7 @@ def pages_read(server: HostileServer) -> int:
     return len([path for path in answered if re.fullmatch(r"/page/\d+-\d", path)])
 
 
+@pytest.mark.alone
 def test_bombs_and_floods(project: Project, server: HostileServer) -> None:
     bad = {f"bad{n}": server.url(f"/{path}", f"127.1.0.{n + 1}") for n, path in enumerate(FEEDS)}
     links = {
