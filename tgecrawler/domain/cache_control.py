@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from tgecrawler.domain.politeness import parse_http_date
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,15 +31,7 @@ def max_age_s(cache_control: str, expires: str, age: str, *, now: datetime) -> i
         return min(max(int(found[1]) - held, 0), LONGEST_MAX_AGE_S)
     if _NOT_KEPT.search(cache_control):
         return 0
-    until = _moment(expires)
+    until = parse_http_date(expires, now)
     if until is None:
         return None
     return min(max(int((until - now).total_seconds()), 0), LONGEST_MAX_AGE_S)
-
-
-def _moment(value: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

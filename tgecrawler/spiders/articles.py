@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from scrapy import Request
 
 from tgecrawler.domain.freshness import AgeLimit
-from tgecrawler.domain.polling import PollHints
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.items import Entry
 from tgecrawler.sources.listing import parse_listing
 from tgecrawler.sources.sitemap import Sitemap, SitemapPage, parse_sitemap
 from tgecrawler.spiders.base import TgeSpider, content_type_of, fetched_at, was_conditional
 from tgecrawler.spiders.failures import describe_failure, rests_until
+from tgecrawler.spiders.polls import NO_HINTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 DEEPEST_INDEX = 3  # an index of indexes of indexes; deeper is a loop or an attack
 MOST_CHILDREN = 100  # sitemaps of one site read in a run, newest first
-NO_HINTS = PollHints()
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
