@@ -20,11 +20,6 @@ class QuietLogFormatter(LogFormatter):
     Scrapy's own line with its traceback is kept for DEBUG.
     """
 
-    def __init__(self) -> None:
-        # a robots.txt that cannot be reached is logged with a traceback; its
-        # host's feed or page fails next, and says it in one line
-        logging.getLogger("scrapy.downloadermiddlewares.robotstxt").setLevel(logging.CRITICAL)
-
     def scraped(
         self, item: Any, response: Response | Failure | None, spider: Any
     ) -> LogFormatterResult:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from html import escape
+from typing import Any
+
+from harness import Project, Web
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -100,6 +103,18 @@ def sources(feeds: Mapping[str, str], sites: Iterable[str] = ()) -> str:
     if sites:
         lines += ["sites:", *(f"  - {site}" for site in sites)]
     return "\n".join(lines) + "\n"
+
+
+def open_desk(project: Project, web: Web, **route: Any) -> Web:
+    """Serve one feed with four stories and their pages, and set the project up to read it."""
+    project.settings |= {
+        "TGE_SOURCES": str(project.write("sources.yaml", sources({"desk": f"{web.base}/rss"}))),
+        "TGE_WATCHLIST": str(project.write("watchlist.yaml", WATCHLIST)),
+    }
+    web.serve("/rss", rss(STORIES), **route)
+    for story in STORIES:
+        web.serve(story.path, page(story))
+    return web
 
 
 WATCHLIST = """\

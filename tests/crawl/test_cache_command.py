@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness import Project, Web
-from newsroom import STORIES, WATCHLIST, page, rss, sources
+from newsroom import open_desk
 
 pytestmark = pytest.mark.slow
 
@@ -15,13 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def crawled(project: Project, web: Web) -> Project:
     """A project that has crawled one feed and its pages, twice within minutes."""
-    project.settings |= {
-        "TGE_SOURCES": str(project.write("sources.yaml", sources({"desk": f"{web.base}/rss"}))),
-        "TGE_WATCHLIST": str(project.write("watchlist.yaml", WATCHLIST)),
-    }
-    web.serve("/rss", rss(STORIES), headers={"ETag": '"one"'})
-    for story in STORIES:
-        web.serve(story.path, page(story))
+    open_desk(project, web, headers={"ETag": '"one"'})
     project.crawl("rss")
     first = list(web.asked)
     assert "/rss" in first

@@ -17,11 +17,10 @@ from newsroom import (
     LAUNCH,
     PRICE,
     PROJECTS,
-    STORIES,
-    WATCHLIST,
     WIDOW,
     Story,
     launch_of,
+    open_desk,
     page,
     rss,
     sources,
@@ -33,14 +32,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def desk(project: Project, web: Web) -> Web:
     """One feed with four stories, their pages, and the project set up to read it."""
-    project.settings |= {
-        "TGE_SOURCES": str(project.write("sources.yaml", sources({"desk": f"{web.base}/rss"}))),
-        "TGE_WATCHLIST": str(project.write("watchlist.yaml", WATCHLIST)),
-    }
-    web.serve("/rss", rss(STORIES))
-    for story in STORIES:
-        web.serve(story.path, page(story))
-    return web
+    return open_desk(project, web)
 
 
 def test_from_feed_to_alert(project: Project, desk: Web) -> None:

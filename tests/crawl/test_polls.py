@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from harness import QUICK, Project, Web
-from newsroom import AIRDROP, LAUNCH, PRICE, STORIES, WATCHLIST, launch_of, page, rss, sources
+from newsroom import (
+    AIRDROP,
+    LAUNCH,
+    PRICE,
+    STORIES,
+    launch_of,
+    open_desk,
+    page,
+    rss,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -23,14 +32,7 @@ PATIENCE_S = 30
 @pytest.fixture
 def desk(project: Project, web: Web) -> Web:
     """One feed with four stories and their pages."""
-    project.settings |= {
-        "TGE_SOURCES": str(project.write("sources.yaml", sources({"desk": f"{web.base}/rss"}))),
-        "TGE_WATCHLIST": str(project.write("watchlist.yaml", WATCHLIST)),
-    }
-    web.serve("/rss", rss(STORIES), headers={"ETag": '"one"'})
-    for story in STORIES:
-        web.serve(story.path, page(story))
-    return web
+    return open_desk(project, web, headers={"ETag": '"one"'})
 
 
 def source_row(project: Project) -> tuple[Any, ...]:
