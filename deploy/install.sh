@@ -12,6 +12,12 @@ if command -v uv >/dev/null 2>&1; then
     uv pip install --quiet --python "$VENV/bin/python" --require-hashes -r "$LOCK"
 else
     [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
+    # The lock names every package, so nothing is left to resolve; an older pip would, and ask for
+    # the newest coverage as soon as one is published, since coverage[toml] is not the lock's word.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --require-hashes -r "$LOCK"
+        --require-hashes --no-deps -r "$LOCK"
+    "$VENV/bin/python" -m pip --disable-pip-version-check check >/dev/null || {
+        "$VENV/bin/python" -m pip --disable-pip-version-check check >&2
+        exit 1
+    }
 fi
