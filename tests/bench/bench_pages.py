@@ -1,11 +1,16 @@
 """Pages per second and core: fetch, gate, extract, assess, store, against bare Scrapy.
 
 A server in another process, on the other core where there is one, gives pages of
-170 kB; one in twenty announces a token event. Both crawls run in turns, each in a
-process of its own bound to one core; what counts is the CPU time from the first
-request to the spider's close, which other work on the machine disturbs least.
+170 kB; one in twenty announces a token event. The crawls run in turns, each in a
+process of its own bound to one core; what counts is the CPU time a page, once all
+is loaded, which other work on the machine disturbs least.
 
-``BENCH_SETTINGS='NAME=VALUE NAME=VALUE'`` goes to both crawls: a download handler, an
+Bare Scrapy runs twice. Stock: all of it is Scrapy's own, with the settings that make
+it fastest here, which are those of this project (uvloop among them: on the other loops and
+reactors its handler is 7 to 15 % slower). And on this project's download handler, which
+guards, counts and times what Scrapy's own does not.
+
+``BENCH_SETTINGS='NAME=VALUE NAME=VALUE'`` goes to all crawls: a download handler, an
 event loop.
 """
 
@@ -22,6 +27,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from timed_crawl import WARM
 
 from made_pages import make_page
 from run import HERE, ROOT, Row
@@ -44,7 +51,7 @@ SITES = "version: 1\nsites:\n  - {{slug: made, sitemap: '{site}/sitemap.xml', ow
 
 def bench_pages() -> list[Row]:
     with serve(PAGES) as site, tempfile.TemporaryDirectory() as folder:
-        taken: dict[str, list[dict[str, Any]]] = {"bare": [], "ours": []}
+        taken: dict[str, list[dict[str, Any]]] = {"stock": [], "bare": [], "ours": []}
         for number in range(ROUNDS):
             for which, runs in taken.items():
                 runs.append(crawl(which, site, Path(folder) / f"{number}.db"))
@@ -53,21 +60,28 @@ def bench_pages() -> list[Row]:
         ]
     for run in taken["ours"]:
         assert run["outcomes"]["stored"] + run["outcomes"]["duplicate"] == PAGES // 20, run
-    bare, ours = (cpu_ms(taken[which]) for which in ("bare", "ours"))
-    walls = {
-        which: statistics.median(run["wall_s"] for run in runs) for which, runs in taken.items()
-    }
-    walls = {which: PAGES / wall_s for which, wall_s in walls.items()}
-    note = (
-        f"{1000 / ours:.0f} of {1000 / bare:.0f} pages per second and core;"
-        f" by the wall clock {walls['ours']:.0f} of {walls['bare']:.0f}"
-    )
+    costs = {which: cpu_ms(runs) for which, runs in taken.items()}
     return [
-        Row("bare Scrapy, CPU per page", bare, "ms"),
-        Row("whole pipeline at 5% hits, CPU per page", ours, "ms"),
-        Row("the same, in pages of bare Scrapy", ours / bare, "times", 1 / LEAST_SHARE, note),
+        Row("stock bare Scrapy, CPU per page", costs["stock"], "ms"),
+        Row("bare Scrapy on our handler, CPU per page", costs["bare"], "ms"),
+        Row("whole pipeline at 5% hits, CPU per page", costs["ours"], "ms"),
+        compared("stock", taken, "in pages of stock bare Scrapy", 1 / LEAST_SHARE),
+        compared("bare", taken, "in pages of bare Scrapy on our handler", None),
         *profile_rows(profile),
     ]
+
+
+def compared(
+    which: str, taken: dict[str, list[dict[str, Any]]], name: str, limit: float | None
+) -> Row:
+    """Return what a page costs us in pages of another crawl."""
+    ours, other = cpu_ms(taken["ours"]), cpu_ms(taken[which])
+    walls = [pages_per_wall_s(taken[one]) for one in ("ours", which)]
+    note = (
+        f"{other / ours:.0%}: {1000 / ours:.0f} of {1000 / other:.0f} pages per second and core;"
+        f" by the wall clock {walls[0]:.0f} of {walls[1]:.0f}"
+    )
+    return Row(f"the same, {name}", ours / other, "times", limit, note)
 
 
 def bench_page_steps() -> list[Row]:
@@ -105,6 +119,10 @@ def cpu_ms(runs: list[dict[str, Any]]) -> float:
     return 1000 * statistics.median(run["cpu_s"] / run["responses"] for run in runs)
 
 
+def pages_per_wall_s(runs: list[dict[str, Any]]) -> float:
+    return statistics.median(run["responses"] / run["wall_s"] for run in runs)
+
+
 def profile_rows(seconds: dict[str, float]) -> list[Row]:
     whole = sum(seconds.values())
     return [
@@ -113,7 +131,7 @@ def profile_rows(seconds: dict[str, float]) -> list[Row]:
             100 * spent / whole,
             "%",
             None,
-            f"{1000 * spent / PAGES:.2f} ms a page",
+            f"{1000 * spent / (PAGES + 2 - WARM):.2f} ms a page",
         )
         for part, spent in seconds.items()
     ]
@@ -141,7 +159,7 @@ def crawl(which: str, site: str, database: Path, *more: str) -> dict[str, Any]:
     if done.returncode or not lines:
         raise RuntimeError(f"{which} ended with {done.returncode}: {done.stderr[-2000:]}")
     told: dict[str, Any] = json.loads(lines[-1])
-    assert told["responses"] >= PAGES, told
+    assert told["responses"] >= PAGES - WARM, told
     return told
 
 
