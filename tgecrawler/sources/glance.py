@@ -26,15 +26,24 @@ LARGEST_PAGE = 4_000_000  # characters of markup; larger ones are read by nobody
 _MOST_TAGS = 500  # meta tags, scripts and headings looked at for a title
 _LONGEST_VALUE = 10_000  # characters of an attribute's value
 
+
+def _any_case(name: str) -> str:
+    """Return a pattern of a name in any case, faster than the flag: that slows down all around."""
+    return "".join(f"[{letter}{letter.upper()}]" for letter in name)
+
+
+_SCRIPT, _STYLE = _any_case("cript"), _any_case("tyle")
 # Scripts and styles with their content, and comments. JSON-LD stays: an article that a script
 # paints has its body there, and the extractor takes it from there.
 _HIDDEN = re.compile(
-    r"<(?:script\b(?![^>]{0,300}ld\+json)[^<]*+(?:<(?!/script)[^<]*+)*+(?:</script)?[^>]*+(?:>|\Z)"
-    r"|style\b[^<]*+(?:<(?!/style)[^<]*+)*+(?:</style)?[^>]*+(?:>|\Z)"
-    r"|!--(?:[^-]++|-(?!->))*+(?:-->|\Z))",
-    re.IGNORECASE,
+    rf"<(?:[sS](?:{_SCRIPT}\b(?![^>]{{0,300}}{_any_case('ld')}\+{_any_case('json')})"
+    rf"[^<]*+(?:<(?!/[sS]{_SCRIPT})[^<]*+)*+(?:</[sS]{_SCRIPT})?[^>]*+(?:>|\Z)"
+    rf"|{_STYLE}\b[^<]*+(?:<(?!/[sS]{_STYLE})[^<]*+)*+(?:</[sS]{_STYLE})?[^>]*+(?:>|\Z))"
+    r"|!--(?:[^-]++|-(?!->))*+(?:-->|\Z))"
 )
-_TAG = re.compile(r"<[a-zA-Z/!?][^>]*+(?:>|\Z)")
+# What stands between the end of a tag and the beginning of the next one. A page has several
+# times as many tags as pieces of text: to collect these is cheaper than to replace those.
+_TEXT = re.compile(r">\s*+(?!<[a-zA-Z/!?])([^<]*+(?:<(?![a-zA-Z/!?])[^<]*+)*+)")
 _META = re.compile(
     rf"<meta\b((?:[^>\"']++|\"[^\"]{{0,{_LONGEST_VALUE}}}\"|'[^']{{0,{_LONGEST_VALUE}}}')*+)",
     re.IGNORECASE,
@@ -42,12 +51,11 @@ _META = re.compile(
 _ATTRIBUTE = re.compile(
     r"(?<![^\s\"'/])([^\s\"'>/=]++)\s*+=\s*+(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]++))"
 )
-_JSON_LD = re.compile(
-    r"<script\b([^>]{0,300}?ld\+json[^>]*+)>([^<]*+(?:<(?!/script)[^<]*+)*+)", re.I
-)
+_JSON_LD = "ld+json"
+_JSON_LD_BEGIN = re.compile(r"<script\b([^>]{0,300}?ld\+json)", re.IGNORECASE)
+_JSON_LD_REST = re.compile(r"([^>]*+)>([^<]*+(?:<(?!/script)[^<]*+)*+)", re.IGNORECASE)
+_LONGEST_BEGIN = len("<script") + 300 + len(_JSON_LD)
 _HEADING = re.compile(r"<h1\b[^>]*+>([^<]*+(?:<(?!/h1)[^<]*+)*+)", re.IGNORECASE)
-# of all meta tags, the ones that a title is made of
-_TITLED = re.compile(r"title|site_name", re.IGNORECASE)
 _TITLE = re.compile(r"<title\b[^>]*+>([^<]*+(?:<(?!/title)[^<]*+)*+)", re.IGNORECASE)
 
 
@@ -79,7 +87,7 @@ def glance(body: bytes, content_type: str = "", *, with_title: bool = True) -> G
 
 
 def _words(markup: str) -> str:
-    text = _TAG.sub(" ", markup)
+    text = " ".join(_TEXT.findall(f">{markup}"))
     return fold_space(unescape(text) if "&" in text else text)
 
 
@@ -92,7 +100,8 @@ def _title_of(markup: str) -> str:
 
 def _meta_tags(markup: str) -> Iterator[dict[str, str]]:
     for tag in islice(_META.finditer(markup), _MOST_TAGS):
-        if _TITLED.search(tag[1]):
+        lowered = tag[1].lower()
+        if "title" in lowered or "site_name" in lowered:  # of all, what a title is made of
             yield {
                 name.lower(): unescape(double or single or bare)
                 for name, double, single, bare in _ATTRIBUTE.findall(tag[1])
@@ -100,13 +109,21 @@ def _meta_tags(markup: str) -> Iterator[dict[str, str]]:
 
 
 def _json_scripts(markup: str) -> Iterator[str]:
-    if "ld+json" not in markup:
-        return
-    for script in islice(_JSON_LD.finditer(markup), _MOST_TAGS):
-        kinds = (a for name, *values in _ATTRIBUTE.findall(script[1])
+    at = done = 0
+    for _ in range(_MOST_TAGS):
+        # to the few scripts without a look at all the other tags
+        if (at := markup.find(_JSON_LD, at)) < 0:
+            return
+        at += len(_JSON_LD)
+        begin = _JSON_LD_BEGIN.search(markup, max(at - _LONGEST_BEGIN, done), at)
+        rest = _JSON_LD_REST.match(markup, at) if begin else None
+        if begin is None or rest is None:
+            continue
+        at = done = rest.end()
+        kinds = (a for name, *values in _ATTRIBUTE.findall(begin[1] + rest[1])
                  if name.lower() == "type" for a in values if a)  # fmt: skip
         if is_json_ld(next(kinds, None)):
-            yield script[2]
+            yield rest[2]
 
 
 def _texts(element: re.Pattern[str], markup: str) -> Iterator[str]:
