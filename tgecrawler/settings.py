@@ -20,6 +20,7 @@ EXTENSIONS = {
     "tgecrawler.extensions.source_rows.SourceRows": 40,
     "tgecrawler.extensions.report.RunReport": 90,  # last: reads what the others counted
     "tgecrawler.extensions.progress.Progress": 95,
+    "tgecrawler.extensions.collector.Collector": 99,  # sets aside what all of them have loaded
 }
 ITEM_PIPELINES = {
     "pipelines.freshness.FreshnessPipeline": 100,  # cheap, and needs only the date
