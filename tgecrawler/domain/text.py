@@ -85,7 +85,10 @@ def clean_text(value: str, *, keep_breaks: bool = False, limit: int = LONGEST_TE
             table cells) and where plain text has one.
         limit: longest result in characters; a longer one is cut between words.
     """
-    text = _drop_invisible(value[: max(_LONGEST_MARKUP, 10 * limit)])
+    text = value[: max(_LONGEST_MARKUP, 10 * limit)]
+    if text.isascii() and text.isprintable() and "<" not in text and "&" not in text:
+        return cut_text(fold_space(text), limit)  # one line without anything to clean
+    text = _drop_invisible(text)
     is_html = False
     for _ in range(_ESCAPE_LEVELS):
         if "<" not in text and "&" not in text:

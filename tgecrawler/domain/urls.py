@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from string import ascii_letters, digits, hexdigits
 from urllib.parse import urlsplit
 
@@ -113,16 +114,21 @@ def resolve_url(href: str, base: str = "") -> str:
     if not href or len(href) > LONGEST_URL:
         return ""
     try:
-        based = base and can_ada.can_parse(base)
-        parsed = can_ada.parse(base) + href if based else can_ada.parse(href)
+        based = _parse_base(base) if base else None
+        parsed = can_ada.parse(href) if based is None else based + href
     except ValueError:
         return ""
     if parsed.protocol not in ("http:", "https:") or not parsed.hostname:
         return ""
-    if parsed.username or parsed.password:
-        return ""
     resolved = str(parsed.href)
+    if "@" in resolved and (parsed.username or parsed.password):
+        return ""
     return "" if _FORBIDDEN.search(resolved) or len(resolved) > LONGEST_URL else resolved
+
+
+@lru_cache(maxsize=16)  # all links of a page have one base
+def _parse_base(base: str) -> can_ada.URL | None:
+    return can_ada.parse(base) if can_ada.can_parse(base) else None
 
 
 def unwrap_url(url: str) -> str:

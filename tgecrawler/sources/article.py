@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from htmldate import find_date
-from lxml.etree import LxmlError, XPath
+from lxml.etree import LxmlError, XPath, tostring
 from trafilatura import bare_extraction
 from trafilatura.utils import load_html
 
@@ -33,6 +33,7 @@ MOST_ELEMENTS = 50_000
 MOST_LINKS = 1_000
 MOST_LINK_TEXTS = 20
 LONGEST_LINK_TEXT = 200
+_FEW_ELEMENTS = MOST_LINK_TEXTS // 2  # an anchor of fewer has at most MOST_LINK_TEXTS texts
 # Level by level, so that no node is looked at twice.
 _TOO_DEEP = XPath(f"boolean(./{'/'.join('*' * (DEEPEST_PAGE + 1))})")
 _READABLE = XPath(".//text()[not(ancestor::script or ancestor::style)]")
@@ -98,9 +99,17 @@ def _links(tree: HtmlElement, url: str) -> Iterator[tuple[str, str]]:
     for anchor in islice(tree.iter("a"), MOST_LINKS):
         address = resolve_url(anchor.get("href") or "", base or url)
         if address:
-            readable = cast("list[str]", _READABLE(anchor))
-            words = "".join(readable[:MOST_LINK_TEXTS])
-            yield address, clean_text(words, limit=LONGEST_LINK_TEXT)
+            yield address, clean_text(_words_on(anchor), limit=LONGEST_LINK_TEXT)
+
+
+def _words_on(anchor: HtmlElement) -> str:
+    """Return the first texts of an anchor as one, without those of scripts and styles."""
+    tags = [element.tag for element in islice(anchor.iter(), _FEW_ELEMENTS)]
+    if len(tags) == _FEW_ELEMENTS or "script" in tags or "style" in tags:
+        readable = cast("list[str]", _READABLE(anchor))
+        return "".join(readable[:MOST_LINK_TEXTS])
+    # nearly every anchor, at a third of what the expression costs
+    return tostring(anchor, method="text", encoding="unicode", with_tail=False)
 
 
 def _body_text(tree: HtmlElement) -> str:
