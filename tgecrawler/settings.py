@@ -36,14 +36,28 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     "middlewares.guard.GuardMiddleware": 50,
     "middlewares.robots.RobotsMiddleware": 100,
     f"{_SCRAPYS}.robotstxt.RobotsTxtMiddleware": None,
+    f"{_SCRAPYS}.offsite.OffsiteMiddleware": None,  # any host may be a source's or an article's
+    f"{_SCRAPYS}.httpauth.HttpAuthMiddleware": None,  # no spider has a password
     "middlewares.retry.RetryMiddleware": 550,
     f"{_SCRAPYS}.retry.RetryMiddleware": None,
+    "middlewares.meta_refresh.QuickMetaRefreshMiddleware": 580,
+    f"{_SCRAPYS}.redirect.MetaRefreshMiddleware": None,
+    "middlewares.compression.CompressionMiddleware": 590,
+    f"{_SCRAPYS}.httpcompression.HttpCompressionMiddleware": None,
     # behind the cache on the way back: what a 304 stands for is archived, still compressed
     "middlewares.archive.ArchiveMiddleware": 895,
     "middlewares.tiered_cache.TieredCacheMiddleware": 900,
     f"{_SCRAPYS}.httpcache.HttpCacheMiddleware": None,
     # nearest the network: a page from the cache asks no host, and tells nothing about one
     "middlewares.politeness.PolitenessMiddleware": 950,
+}
+# Each one costs three asynchronous generators a response, and these would find nothing to do.
+_SPIDERS = "scrapy.spidermiddlewares"
+SPIDER_MIDDLEWARES: dict[str, int | None] = {
+    f"{_SPIDERS}.referer.RefererMiddleware": None,  # no request bears a referrer
+    f"{_SPIDERS}.urllength.UrlLengthMiddleware": None,  # resolve_url bounds addresses
+    f"{_SPIDERS}.depth.DepthMiddleware": None,  # no spider follows links from page to page
+    f"{_SPIDERS}.metacopy.MetaCopyDetectionMiddleware": None,  # warns of a mistake in spiders
 }
 HTTPCACHE_ENABLED = True
 HTTPCACHE_STORAGE = "tgecrawler.cache.http.TieredCacheStorage"

@@ -9,6 +9,7 @@ address that it connects to.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import product
 from urllib.parse import urlsplit
@@ -123,6 +124,7 @@ def refuse_url(url: str, *, allow_private: bool = False) -> str:
     return refuse_host(host, allow_private=allow_private)
 
 
+@lru_cache(maxsize=4096)  # asked several times for each request, of the same hosts
 def refuse_host(host: str, *, allow_private: bool = False) -> str:
     """Return why a URL's host must not be reached, or ""; see `refuse_url`.
 
