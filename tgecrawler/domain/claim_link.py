@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ import can_ada
 from tgecrawler.domain.urls import LONGEST_URL, host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tgecrawler.items import TextField
 
@@ -210,12 +211,13 @@ def find_claim_link(
     """
     own, domains = host_of(page_url).removeprefix("www."), _domains(official_domains)
     best: tuple[int, ClaimLink] | None = None
-    for near, link in (*_text_links(texts), *_page_links(anchors)):
+    for link, is_near in (*_text_links(texts), *_page_links(anchors)):
         host = _host(link.url)
         official = any(_is_below(host, domain) for domain in domains)
+        # first, for most links of a page stay on its site
         if not host or (not official and (_is_below(host, own) or _is_idle(host))):
             continue
-        weight = 3 * _names_claim(link.url) + 2 * near
+        weight = 3 * _names_claim(link.url) + 2 * is_near()
         if weight and (best is None or weight + 2 * official > best[0]):
             best = weight + 2 * official, link
     return best[1] if best is not None else None
@@ -266,18 +268,26 @@ def _is_near_claim(text: str, start: int, end: int) -> bool:
     return bool(_CLAIM.search(before) or _CLAIM.search(behind))
 
 
-def _text_links(texts: Sequence[tuple[TextField, str]]) -> Iterator[tuple[bool, ClaimLink]]:
-    """Yield the links of the fields, each with whether words of a claim stand near."""
+def _text_links(
+    texts: Sequence[tuple[TextField, str]],
+) -> Iterator[tuple[ClaimLink, Callable[[], bool]]]:
+    """Yield the links of the fields, each with how to ask whether words of a claim stand near."""
     for field, text in texts:
         for url, start, end in find_links(text):
-            near = _is_near_claim(text, start, end)
-            yield near, ClaimLink(url, field, start, end, text[start:end])
+            link = ClaimLink(url, field, start, end, text[start:end])
+            yield link, partial(_is_near_claim, text, start, end)
 
 
-def _page_links(anchors: Sequence[tuple[str, str]]) -> Iterator[tuple[bool, ClaimLink]]:
+def _page_links(
+    anchors: Sequence[tuple[str, str]],
+) -> Iterator[tuple[ClaimLink, Callable[[], bool]]]:
     for url, words in islice(anchors, MAX_ANCHORS):
         words = words[:NEAR_CHARS]
-        yield bool(_CLAIM.search(words)), ClaimLink(url, None, 0, 0, words)
+        yield ClaimLink(url, None, 0, 0, words), partial(_speaks_of_claim, words)
+
+
+def _speaks_of_claim(words: str) -> bool:
+    return _CLAIM.search(words) is not None
 
 
 def _names_claim(url: str) -> bool:

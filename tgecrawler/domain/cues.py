@@ -17,7 +17,7 @@ from tgecrawler.domain.matching import Span
 from tgecrawler.domain.shapes import BREAK, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tgecrawler.domain.reading import Part, Reading
     from tgecrawler.domain.shapes import Shaper
@@ -40,40 +40,58 @@ class Cue(NamedTuple):
     span: Span | None = None
 
 
+Place = tuple["Part | None", "Span | None", "Span | None"]
+"""A part, and the first and the last of the spans there that a cue is made of."""
+_WHOLE: Place = (None, None, None)
+
+
 def find_cues(reading: Reading, shaper: Shaper) -> list[Cue]:
     """Return the cues of a record, each name once, the same for the same record."""
+    return [
+        Cue(name, part, first and last and Span(first.start, last.end))
+        for name, (part, first, last) in _find_places(reading, shaper).items()
+    ]
+
+
+def cue_names(reading: Reading, shaper: Shaper) -> Iterable[str]:
+    """Return the names of a record's cues: all that a sum of weights asks for."""
+    return _find_places(reading, shaper).keys()
+
+
+def _find_places(reading: Reading, shaper: Shaper) -> dict[str, Place]:
+    """Return the cues with their places; most are asked for by their names alone."""
     head, *rest = reading.parts
-    found = {cue.name: cue for cue in _rules(reading)}
-    for cue in _facts(reading):
-        found.setdefault(cue.name, cue)
+    found: dict[str, Place] = dict(_rules(reading))
+    for name, place in _facts(reading):
+        found.setdefault(name, place)
     title = shaper.shape(head.found, TITLE_WORDS)[:TITLE_SHAPES]
     start, end = Span(0, 0), Span(len(head.found.words), len(head.found.words))
     placed = [(head, shape) for shape in (Shape(BEGIN, start), *title, Shape(END, end))]
-    for cue in _grams(placed, "title: ", TITLE_GRAM):
-        found.setdefault(cue.name, cue)
-    for cue in _grams(_body(rest, shaper), "body: ", BODY_GRAM):
-        found.setdefault(cue.name, cue)
-    return list(found.values())
+    for name, place in _grams(placed, "title: ", TITLE_GRAM):
+        found.setdefault(name, place)
+    for name, place in _grams(_body(rest, shaper), "body: ", BODY_GRAM):
+        found.setdefault(name, place)
+    return found
 
 
-def _rules(reading: Reading) -> Iterator[Cue]:
+def _rules(reading: Reading) -> Iterator[tuple[str, Place]]:
     for hit in reading.hits:
-        yield Cue(f"{hit.rule.name}@{hit.part.role}", hit.part, hit.spans[0])
+        yield f"{hit.rule.name}@{hit.part.role}", (hit.part, hit.spans[0], hit.spans[0])
 
 
-def _facts(reading: Reading) -> Iterator[Cue]:
+def _facts(reading: Reading) -> Iterator[tuple[str, Place]]:
     """Yield what is true of the record as a whole."""
     head = reading.parts[0]
     events, vetoes = reading.of("event", head), reading.of("veto", head)
-    yield Cue(f"events={min(MOST_COUNTED, len(events))}")
-    yield Cue(f"vetoes={min(MOST_COUNTED, len(vetoes))}")
-    yield Cue(f"events*vetoes={min(2, len(events))}*{min(2, len(vetoes))}")
+    yield f"events={min(MOST_COUNTED, len(events))}", _WHOLE
+    yield f"vetoes={min(MOST_COUNTED, len(vetoes))}", _WHOLE
+    yield f"events*vetoes={min(2, len(events))}*{min(2, len(vetoes))}", _WHOLE
     anywhere = {hit.rule.name for hit in reading.of("event")}
-    yield Cue(f"events_anywhere={min(MOST_COUNTED, len(anywhere))}")
+    yield f"events_anywhere={min(MOST_COUNTED, len(anywhere))}", _WHOLE
     for one, other in (*product(events, vetoes), *combinations(events, 2)):
-        yield Cue(f"{one.rule.name}*{other.rule.name}", head, one.spans[0])
+        yield f"{one.rule.name}*{other.rule.name}", (head, one.spans[0], one.spans[0])
     text = head.found.words.text[:1000]
-    yield Cue(f"length={min(len(head.found.words) // 4, 8)}")
+    yield f"length={min(len(head.found.words) // 4, 8)}", _WHOLE
     for name, present in (
         ("question", "?" in text),
         ("question_ends", text.rstrip().endswith("?")),
@@ -83,7 +101,7 @@ def _facts(reading: Reading) -> Iterator[Cue]:
         ("cut", "..." in text or "…" in text),
     ):
         if present:
-            yield Cue(name)
+            yield name, _WHOLE
 
 
 def _body(parts: Sequence[Part], shaper: Shaper) -> list[tuple[Part, Shape]]:
@@ -95,12 +113,14 @@ def _body(parts: Sequence[Part], shaper: Shaper) -> list[tuple[Part, Shape]]:
     return placed[:BODY_SHAPES]
 
 
-def _grams(placed: Sequence[tuple[Part, Shape]], prefix: str, most: int) -> Iterator[Cue]:
+def _grams(
+    placed: Sequence[tuple[Part, Shape]], prefix: str, most: int
+) -> Iterator[tuple[str, Place]]:
     for at, (part, shape) in enumerate(placed):
-        name = prefix + shape.text
-        yield Cue(name, part, shape.span)
+        name, span = prefix + shape.text, shape.span
+        yield name, (part, span, span)
         for other, following in placed[at + 1 : at + most]:
             if other is not part:
                 break
             name = f"{name} {following.text}"
-            yield Cue(name, part, Span(shape.span.start, following.span.end))
+            yield name, (part, span, following.span)

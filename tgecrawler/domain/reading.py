@@ -65,7 +65,8 @@ class Reader:
     """Reads records: a lexicon and the watchlist's names, compiled once."""
 
     def __init__(self, lexicon: Lexicon, names: Mapping[str, Sequence[str]]) -> None:
-        self._rules = lexicon.rules
+        self._rules = {rule.name: rule for rule in lexicon.rules}
+        self._order = {name: at for at, name in enumerate(self._rules)}
         shaped: dict[str, Sequence[str]] = {
             name: lexicon.names.get(name, ()) for name in SHAPED_SETS
         }
@@ -94,7 +95,9 @@ class Reader:
                 yield Part(field, field, self._vocabulary.find(given[field], most))
 
     def _hits(self, part: Part) -> Iterator[Hit]:
-        for rule in self._rules:
-            spans = part.found.rules.get(rule.name)
-            if spans and rule.fields.of(part.role):
-                yield Hit(rule, part, tuple(spans))
+        """Yield the hits in a part, in the order of the lexicon's rules."""
+        found = part.found.rules
+        for name in sorted(found, key=self._order.__getitem__):
+            rule = self._rules[name]
+            if found[name] and rule.fields.of(part.role):
+                yield Hit(rule, part, tuple(found[name]))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast, get_args
 
 from tgecrawler.domain.candidates import Names
-from tgecrawler.domain.cues import find_cues
+from tgecrawler.domain.cues import cue_names, find_cues
 from tgecrawler.domain.details import Surroundings, find_details
 from tgecrawler.domain.entities import Places
 from tgecrawler.domain.naming import Describer, Named, best_candidate
@@ -206,8 +206,8 @@ class Assessor:
     def log_odds(self, reading: Reading) -> float:
         """Return what the cues of a record sum to, without its watchlist."""
         weights = self._relevance
-        cues = find_cues(reading, self.shaper)
-        return weights.get(BIAS, 0.0) + sum(weights.get(cue.name, 0.0) for cue in cues)
+        names = cue_names(reading, self.shaper)
+        return weights.get(BIAS, 0.0) + sum([weights.get(name, 0.0) for name in names])
 
     def _named(self, reading: Reading, subjects: Sequence[Subject]) -> tuple[str, str]:
         """Return the project and the token that a record is about, "" for unknown."""
