@@ -8,6 +8,7 @@ address that it connects to.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -62,6 +63,7 @@ _CLOSED_PORTS = frozenset(
 )
 _DOTS = str.maketrans("。｡．", "...")
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_BLANK = re.compile(r"[\x00-\x20\x7f]|\s")
 _V4_BITS, _V4_PARTS = 32, 4
 
 
@@ -103,7 +105,7 @@ def refuse_url(url: str, *, allow_private: bool = False) -> str:
         allow_private: let hosts of this machine and its networks pass. Nothing
             else changes.
     """
-    if any(character <= " " or character.isspace() or character == "\x7f" for character in url):
+    if _BLANK.search(url):
         return "characters: white space or control characters in the address"
     try:
         parts = urlsplit(url)

@@ -143,6 +143,7 @@ def unwrap_url(url: str) -> str:
     return url if unwrapped == resolved else unwrapped
 
 
+@lru_cache(maxsize=256)  # an entry asks for the keys of its mention and of its page in one go
 def canonicalize_url(url: str) -> str:
     """Return the one spelling under which a page is known, or "" for no http(s) URL.
 
