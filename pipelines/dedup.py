@@ -9,14 +9,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from redis import Redis, RedisError
-
 from tgecrawler.addon import runtime_of
 from tgecrawler.dedup.memory import MemoryIndex
-from tgecrawler.dedup.redis import RedisIndex
 from tgecrawler.domain.fingerprint import text_key, url_key
 from tgecrawler.domain.near_duplicate import make_fingerprint
-from tgecrawler.errors import OptionError
+from tgecrawler.errors import NearIndexError, OptionError
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Mention
 
@@ -27,12 +24,12 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
 
     from tgecrawler.dedup.index import NearCopy, NearIndex
+    from tgecrawler.dedup.redis import RedisIndex
 
 logger = logging.getLogger(__name__)
 
 # Copies of a story come within days; what says the same a month later is another story.
 COPIES_WITHIN = timedelta(days=7)
-REDIS_TIMEOUT_S = 5
 
 
 class DedupPipeline:
@@ -61,8 +58,8 @@ class DedupPipeline:
         runtime, store = runtime_of(crawler), crawler.get_extension(Store)
         index: NearIndex
         if url := str(runtime.options["TGE_REDIS_URL"]):
-            index = shared = RedisIndex(_redis(url), COPIES_WITHIN)
-            with suppress(RedisError):  # said, and counted, with the first mention
+            index = shared = _shared_index(url)
+            with suppress(NearIndexError):  # said, and counted, with the first mention
                 shared.load_once(store.fingerprints() if store else ())
         else:
             index = memory = MemoryIndex(COPIES_WITHIN)
@@ -104,7 +101,7 @@ class DedupPipeline:
             return await asyncio.to_thread(
                 self.index.match_and_add, item.entry_id, fingerprint, told_at
             )
-        except RedisError as error:
+        except NearIndexError as error:
             # Same address and same text are still found, by the database.
             self.stats.inc_value("tge/dedup/index_failed")
             if not self._index_failed:
@@ -113,11 +110,11 @@ class DedupPipeline:
             return []
 
 
-def _redis(url: str) -> Redis:
+def _shared_index(url: str) -> RedisIndex:
+    from tgecrawler.dedup.redis import RedisIndex  # 5 MB that most processes need not load
+
     try:
-        return Redis.from_url(
-            url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-        )
+        return RedisIndex.at(url, COPIES_WITHIN)
     except ValueError:
         # the value is not shown: it may hold a password
         raise OptionError("TGE_REDIS_URL is redis://host:6379/0, rediss://… or unix://…") from None

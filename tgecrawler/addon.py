@@ -10,6 +10,7 @@ from scrapy.settings import SETTINGS_PRIORITIES
 from tgecrawler import __version__
 from tgecrawler.archive.replay import open_index
 from tgecrawler.cache.opening import OFF
+from tgecrawler.heap import bound_heap, trim_heap
 from tgecrawler.options import PREFIX, Value, read_options
 from tgecrawler.runtime import Runtime
 
@@ -51,8 +52,10 @@ class TGEAddon:
             UserError: an option, a configuration file, a spider argument or the archive
                 to replay cannot be used.
         """
+        bound_heap()
         options = options_of(settings)
         self._runtime = Runtime.load(options)
+        trim_heap()  # loading takes some 20 MB for a moment
         if configure := getattr(self.crawler.spider, "configure", None):
             configure(self._runtime)
         for name, value in options.items():

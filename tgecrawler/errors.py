@@ -8,6 +8,7 @@
     │   ├── ReplayError      an archive that cannot be replayed at all
     │   ├── DatabaseError    unreachable, unreadable, or of a newer schema
     │   └── CacheError       a cache that a command cannot reach; a crawl does without
+    ├── NearIndexError       the shared index of near copies does not answer; a crawl does without
     └── SourceError          what the web sent cannot be read; counted, and the crawl goes on
 
 A pipeline that lets an entry go raises ``tgecrawler.drops.EntryDropped``: an
@@ -60,6 +61,10 @@ class DatabaseError(UserError):
 
 class CacheError(UserError):
     """A cache that a command cannot reach; a crawl does without."""
+
+
+class NearIndexError(TgeError):
+    """The shared index of near copies cannot be used for now; a crawl does without."""
 
 
 class SourceError(TgeError):

@@ -208,7 +208,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "TGE_READERS",
-        1,
+        2,
         _whole,
         "Processes beside the crawl that read article pages; 0 = the crawl reads them itself",
         unit="processes",

@@ -13,7 +13,7 @@ SPIDER_MODULES = ["tgecrawler.spiders"]
 COMMANDS_MODULE = "tgecrawler.commands"
 ADDONS = {"tgecrawler.addon.TGEAddon": 500}
 
-EXTENSIONS = {
+EXTENSIONS: dict[str, int | None] = {
     "tgecrawler.extensions.store.Store": 10,  # first: the others write through it at the close
     "tgecrawler.extensions.ledger.EntryLedger": 20,
     "tgecrawler.extensions.health.SourceHealth": 30,
@@ -21,6 +21,9 @@ EXTENSIONS = {
     "tgecrawler.extensions.report.RunReport": 90,  # last: reads what the others counted
     "tgecrawler.extensions.progress.Progress": 95,
     "tgecrawler.extensions.collector.Collector": 99,  # sets aside what all of them have loaded
+    # off as it is, but a component without None is imported all the same, with an SSH server
+    "scrapy.extensions.telnet.TelnetConsole": None,
+    "scrapy.extensions.remote_control.RemoteControl": None,
 }
 ITEM_PIPELINES = {
     "pipelines.freshness.FreshnessPipeline": 100,  # cheap, and needs only the date
@@ -44,6 +47,7 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     f"{_SCRAPYS}.redirect.MetaRefreshMiddleware": None,
     "middlewares.compression.CompressionMiddleware": 590,
     f"{_SCRAPYS}.httpcompression.HttpCompressionMiddleware": None,
+    f"{_SCRAPYS}.cookies.CookiesMiddleware": None,  # takes a second HTTP client along
     # behind the cache on the way back: what a 304 stands for is archived, still compressed
     "middlewares.archive.ArchiveMiddleware": 895,
     "middlewares.tiered_cache.TieredCacheMiddleware": 900,

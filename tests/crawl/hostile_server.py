@@ -53,6 +53,10 @@ def page(path: str) -> bytes:
     ).encode()
 
 
+def just_taken(unit: bytes) -> bytes:
+    return page("large") + unit * ((3 * 2**20 - 2_000) // len(unit))
+
+
 @lru_cache
 def bomb(kind: str) -> bytes:
     plain = b"<p>" + b" " * EXPANDED
@@ -90,6 +94,9 @@ def xml_of(kind: str) -> bytes:
         "title/just": lambda: rss(item("http://a.example/", "a" * 2_620_000)),  # just taken
         "items/just": lambda: rss("<item/>" * 374_000),
         "deep": lambda: rss("<a>" * 100_000),
+        # the largest that are taken, about the same token, so that somebody reads them
+        "attributes": lambda: just_taken(b"<a %s>" % b" ".join(b"%c" % n for n in range(97, 123))),
+        "latin": lambda: just_taken("Vue générale; ".encode("latin-1")),
         "deep-html": lambda: b"<html><body>" + b"<div>" * 100_000 + b"deep",
     }[kind]()
 

@@ -9,12 +9,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from redis import Redis, RedisError
+from redis import Redis
 
 from tgecrawler.dedup.index import MOST_CANDIDATES
 from tgecrawler.dedup.memory import MemoryIndex
 from tgecrawler.dedup.redis import DAY_S, RedisIndex
 from tgecrawler.domain.near_duplicate import make_fingerprint
+from tgecrawler.errors import NearIndexError
 
 NOW = datetime(2026, 10, 12, 8, tzinfo=UTC)
 WINDOW = timedelta(days=7)
@@ -93,7 +94,7 @@ def test_an_empty_fingerprint_is_nobodys_copy(index, client):
 
 def test_a_server_that_is_gone_is_an_error_to_the_caller():
     index = RedisIndex(Redis(host="127.0.0.1", port=1), WINDOW)
-    with pytest.raises(RedisError):
+    with pytest.raises(NearIndexError):
         index.match_and_add("a", body(1), NOW)
 
 
@@ -113,6 +114,7 @@ from datetime import UTC, datetime, timedelta
 from redis import Redis
 from tgecrawler.dedup.redis import RedisIndex
 from tgecrawler.domain.near_duplicate import make_fingerprint
+from tgecrawler.errors import NearIndexError
 url, name, stories = sys.argv[1], sys.argv[2], json.loads(sys.stdin.readline())
 index = RedisIndex(Redis.from_url(url), timedelta(days=7))
 met = {}

@@ -81,6 +81,18 @@ def test_a_page_larger_than_a_pipe_gets_through() -> None:
     run(test)
 
 
+def test_a_page_that_takes_too_much_memory_costs_one_page() -> None:
+    letters = " ".join("abcdefghijklmnopqrstuvwxyz")
+    heavy = page(1) + f"<a {letters}>".encode() * 70_000
+
+    async def test(reader: ArticleReader) -> None:
+        with pytest.raises(SourceError, match=r"memory|no HTML|cannot be parsed|process down"):
+            await reader.read(heavy, url=URL)
+        assert (await reader.read(page(2), url=URL)).title == "Page 2"
+
+    run(test)
+
+
 def test_a_process_that_dies_costs_one_page() -> None:
     async def test(reader: ArticleReader) -> None:
         await reader.read(page(0), url=URL)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from tgecrawler.cache.redis import RedisLevel
 from tgecrawler.cache.sqlite import SqliteLevel
 from tgecrawler.cache.tiered import TieredCache
 from tgecrawler.cache.tiers import tiers_with
@@ -96,6 +95,8 @@ def open_level(options: CacheOptions) -> SharedLevel | None:
         return SqliteLevel(options.file, options.most_bytes)
     if urlsplit(options.url).scheme not in REDIS_SCHEMES:
         raise _unreadable()
+    from tgecrawler.cache.redis import RedisLevel  # 5 MB that most processes need not load
+
     try:
         return RedisLevel(options.url, options.most_bytes)
     except ValueError:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from redis import Redis, RedisError
 
 from tgecrawler.dedup.index import MOST_CANDIDATES, NearCopy
 from tgecrawler.domain.near_duplicate import are_copies, band_keys, similarity
+from tgecrawler.errors import NearIndexError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
-    from redis import Redis
     from redis.client import Pipeline
 
 _MOMENT = struct.Struct("<d")
 DAY_S = 86_400
+TIMEOUT_S = 5
 COMMANDS_AT_ONCE = 10_000  # sent together when an empty server is filled
 
 
@@ -40,19 +44,31 @@ class RedisIndex:
         self.expire_s = int(self.window_s) + DAY_S
         self.prefix = prefix
 
+    @classmethod
+    def at(cls, url: str, window: timedelta) -> Self:
+        """Return the index of a server; nothing connects before its first use.
+
+        Raises:
+            ValueError: the address is none of a Redis server.
+        """
+        client = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        return cls(client, window)
+
     def match_and_add(self, id: str, fingerprint: bytes, told_at: datetime) -> list[NearCopy]:
         """Return the near copies of a mention by id, and keep it; see `NearIndex`.
 
         Raises:
-            redis.RedisError: the server cannot be used; nothing is lost by trying again.
+            NearIndexError: the server cannot be used; nothing is lost by trying again.
         """
         keys = band_keys(fingerprint)
         if not keys:
             return []
         moment = told_at.timestamp()
-        sharing = self._write(id, moment, fingerprint, keys)
+        with _named_failure():
+            sharing = self._write(id, moment, fingerprint, keys)
+            values = self._read(sharing)
         copies = []
-        for other, value in zip(sharing, self._read(sharing), strict=True):
+        for other, value in zip(sharing, values, strict=True):
             if value is None or len(value) <= _MOMENT.size:
                 continue  # expired since, or none of ours
             (told,) = _MOMENT.unpack_from(value)
@@ -65,7 +81,14 @@ class RedisIndex:
         """Add mentions where the server is empty, as it is after a loss; return how many.
 
         Of several processes that start together one does it, and none waits.
+
+        Raises:
+            NearIndexError: the server cannot be used.
         """
+        with _named_failure():
+            return self._load_once(rows)
+
+    def _load_once(self, rows: Iterable[tuple[str, bytes, datetime]]) -> int:
         marker = f"{self.prefix}:loaded"
         if not self.client.set(marker, b"1", nx=True, ex=self.expire_s):
             return 0
@@ -113,3 +136,12 @@ class RedisIndex:
             return []
         values: Any = self.client.mget([f"{self.prefix}:print:{id_}" for id_ in ids])
         return list(values)
+
+
+@contextmanager
+def _named_failure() -> Iterator[None]:
+    """Raise what Redis raises under a name that its callers can have without loading Redis."""
+    try:
+        yield
+    except RedisError as error:
+        raise NearIndexError(str(error)) from error

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from htmldate import find_date
-from lxml.etree import LxmlError, XPath, tostring
+from lxml.etree import ElementDefaultClassLookup, LxmlError, XPath, tostring
+from lxml.html import HtmlComment, HtmlElement, HtmlEntity, HtmlProcessingInstruction
 from trafilatura import bare_extraction
-from trafilatura.utils import load_html
+from trafilatura.utils import HTML_PARSER, load_html
 
 from tgecrawler.domain.dates import parse_date
 from tgecrawler.domain.text import LONGEST_TEXT, clean_text
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from lxml.html import HtmlElement
-
 # Characters of markup. The largest of 181 benchmark pages has 1.3 million; extraction takes
 # about a second for a million, and blocks the crawl meanwhile.
 LARGEST_PAGE = 4_000_000
 DEEPEST_PAGE = 200  # levels of elements; the extractor recurses
 MOST_ELEMENTS = 50_000
+# "<" in the markup, counted before a tree is made: an element with its attributes takes a
+# kilobyte of that, and of 181 real pages none has more than 3,300.
+MOST_BRACKETS = 120_000
 MOST_LINKS = 1_000
 MOST_LINK_TEXTS = 20
 LONGEST_LINK_TEXT = 200
@@ -40,8 +42,19 @@ _TOO_DEEP = XPath(f"boolean(./{'/'.join('*' * (DEEPEST_PAGE + 1))})")
 _NODES = XPath(
     "count(descendant-or-self::*) + count(.//comment()) + count(.//processing-instruction())"
 )
+_TOO_MANY = f"more than {MOST_ELEMENTS:,} elements, or {DEEPEST_PAGE} levels"
 _READABLE = XPath(".//text()[not(ancestor::script or ancestor::style)]")
 
+# lxml.html asks a function in Python for the class of every element that is looked at, a
+# twentieth of what a page takes; nothing here needs the classes that it has for forms.
+HTML_PARSER.set_element_class_lookup(
+    ElementDefaultClassLookup(
+        element=HtmlElement,
+        comment=HtmlComment,
+        pi=HtmlProcessingInstruction,
+        entity=HtmlEntity,
+    )
+)
 # They log what we raise, at ERROR and without saying where.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 logging.getLogger("htmldate").setLevel(logging.CRITICAL)
@@ -80,6 +93,8 @@ def _parse(markup: str) -> HtmlElement:
         raise SourceError(f"a page of {len(markup):,} characters; {LARGEST_PAGE:,} are read")
     if "<" not in markup:
         raise SourceError("no markup, not a page")
+    if markup.count("<") > MOST_BRACKETS:
+        raise SourceError(_TOO_MANY)
     try:
         tree = load_html(markup)
     except (LxmlError, ValueError, AssertionError) as error:
@@ -92,7 +107,7 @@ def _parse(markup: str) -> HtmlElement:
 
 def _refuse_bomb(tree: HtmlElement) -> None:
     if cast("float", _NODES(tree)) > MOST_ELEMENTS or _TOO_DEEP(tree):
-        raise SourceError(f"more than {MOST_ELEMENTS:,} elements, or {DEEPEST_PAGE} levels")
+        raise SourceError(_TOO_MANY)
 
 
 def _links(tree: HtmlElement, url: str) -> Iterator[tuple[str, str]]:

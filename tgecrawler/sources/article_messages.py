@@ -15,9 +15,9 @@ from tgecrawler.errors import SourceError
 from tgecrawler.items import Article
 
 
-def pack_page(body: bytes, url: str, content_type: str) -> bytes:
-    """Return the message that asks for the article of a page."""
-    return pack({"url": url, "content_type": content_type}, body)
+def page_head(body: bytes, url: str, content_type: str) -> bytes:
+    """Return the line that asks for the article of a page; the page's bytes follow it."""
+    return _head({"url": url, "content_type": content_type}, body)
 
 
 def size_of(head: bytes) -> int:
@@ -43,4 +43,8 @@ def unpack_article(answer: bytes) -> Article:
 
 def pack(head: dict[str, Any], body: bytes) -> bytes:
     """Return a message."""
-    return orjson.dumps({**head, "bytes": len(body)}) + b"\n" + body
+    return _head(head, body) + body
+
+
+def _head(head: dict[str, Any], body: bytes) -> bytes:
+    return orjson.dumps({**head, "bytes": len(body)}) + b"\n"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import tgecrawler
 from tgecrawler.errors import SourceError
 from tgecrawler.options import PREFIX
-from tgecrawler.sources.article_messages import pack_page, size_of, unpack_article
+from tgecrawler.sources.article_messages import page_head, size_of, unpack_article
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -60,7 +60,8 @@ class ArticleReader:
         if not self._workers:
             return read_in_place(body, url=url, content_type=content_type)
         worker = min(self._workers, key=lambda one: len(one.asked))
-        return unpack_article(await worker.ask(pack_page(body, url, content_type)))
+        page = page_head(body, url, content_type), body
+        return unpack_article(await worker.ask(page))
 
     def prepare(self) -> None:
         """Start the processes, so that they are there when the first page is."""
@@ -74,7 +75,7 @@ class ArticleReader:
 
 
 class _Page(NamedTuple):
-    message: bytes
+    message: tuple[bytes, bytes]  # apart: hundreds may wait, and nobody needs their bodies twice
     answer: asyncio.Future[bytes]
 
 
@@ -127,7 +128,7 @@ class _Worker:
         self.reading: _Reading | None = None
         self.task: asyncio.Task[None] | None = None
 
-    async def ask(self, message: bytes) -> bytes:
+    async def ask(self, message: tuple[bytes, bytes]) -> bytes:
         page = _Page(message, asyncio.get_running_loop().create_future())
         self.asked.append(page)
         self.work()
@@ -175,7 +176,7 @@ class _Worker:
     def send(self, reading: _Reading) -> None:
         """Send as many pages as may be on their way."""
         while self.sent < min(AHEAD, len(self.asked)):
-            reading.pages.write(self.asked[self.sent].message)
+            reading.pages.writelines(self.asked[self.sent].message)
             self.sent += 1
 
     async def kill(self) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAGES_KEPT = 128  # parsed pages held for a second source, each under its one or two addresses
+# A glance holds a page some twenty times over; the process that reads articles has its own bound.
+MOST_GLANCED_BYTES = 2**20
 FEED_PRIORITY = 100  # feeds before pages: they tell which pages are wanted
 NOT_MODIFIED = 304
 
@@ -226,6 +228,8 @@ class TgeSpider(Spider):
         if is_feed_proxy(response.url):  # its own words are not the article's
             raise SourceError("a feed's proxy that leads to no article")
         waiting = self._waiting[page]
+        if len(response.body) > MOST_GLANCED_BYTES:
+            return True
         untitled = any(not one.entry.title for one in waiting)
         seen = glance(response.body, content_type_of(response), with_title=untitled)
         worth = [one for one in waiting if self._may_be_relevant(one, seen, response)]

@@ -40,8 +40,13 @@ def is_put_off(failure: Failure) -> bool:
 
 
 def describe_failure(failure: Failure) -> str:
-    """Return why a request failed, as one line without a trace."""
+    """Return why a request failed, as one line without a trace.
+
+    The trace is let go of: it holds what was unpacked of a bomb until the collector comes by.
+    """
     error = failure.value
+    if error is not None and error.__cause__ is not None:
+        error.__cause__.__traceback__ = None
     if isinstance(error, HttpError):
         return f"HTTP {error.response.status}"
     if isinstance(error, IgnoreRequest):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     import sqlalchemy as sa
     from sqlalchemy import Connection
+    from sqlalchemy.dialects import postgresql
 
 CHUNK = 500
 """Values in one IN list: SQLite before 3.32 takes 999 variables in a statement."""
@@ -19,6 +20,8 @@ CHUNK = 500
 def insert_into(connection: Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """Return the INSERT of the connection's engine, which knows ON CONFLICT."""
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # loaded by its engine, 2 MB otherwise
+
         return postgresql.insert(table)
     return sqlite.insert(table)
 
