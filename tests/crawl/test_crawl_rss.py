@@ -28,6 +28,11 @@ from newsroom import (
 
 pytestmark = pytest.mark.slow
 
+TOLD = (
+    "(select mentions.*, coalesce(text, '') as text"
+    " from mentions left join mention_texts on mention_id = mentions.id)"
+)
+
 
 @pytest.fixture
 def desk(project: Project, web: Web) -> Web:
@@ -41,7 +46,7 @@ def test_from_feed_to_alert(project: Project, desk: Web) -> None:
     assert report["alerts"] == 2
     assert report["sources"] == {"polled": 1, "changed": 1, "not_modified": 0, "failed": 0}
     assert report["requests"]["by_kind"]["feed"] == 1
-    rows = project.rows("select title, kind, text, lang, source from mentions order by title")
+    rows = project.rows(f"select title, kind, text, lang, source from {TOLD} order by title")
     assert [(row[0], row[1]) for row in rows] == [
         (LAUNCH.title, "token_launch"),
         (AIRDROP.title, "airdrop"),
@@ -103,7 +108,7 @@ def test_a_page_that_is_gone_leaves_the_feeds_words(project: Project, desk: Web)
     desk.serve(LAUNCH.path, "gone", status=410)
     desk.serve(PRICE.path, "broken", status=500)
     report = project.crawl("rss")
-    rows = project.rows("select text, page_error from mentions where title like 'Nimbus%'")
+    rows = project.rows(f"select text, page_error from {TOLD} where title like 'Nimbus%'")
     assert rows == [("", "HTTP 410")]
     assert report["outcomes"]["stored"] == 2
 
@@ -155,13 +160,13 @@ def test_an_archived_crawl_replays_to_the_same_rows(project: Project, desk: Web)
     archive = project.folder / "archive"
     project.crawl("rss", "-s", f"TGE_ARCHIVE={archive}")
     columns = "id, source, url, title, summary, text, published_at, kind, score, duplicate_of"
-    live = project.rows(f"select {columns} from mentions order by id")
+    live = project.rows(f"select {columns} from {TOLD} order by id")
     assert live
     asked = len(desk.asked)
     replayed = Project(project.folder / "replay", dict(project.settings))
     replayed.folder.mkdir()
     report = replayed.crawl("rss", "-s", f"TGE_REPLAY={archive}")
-    assert replayed.rows(f"select {columns} from mentions order by id") == live
+    assert replayed.rows(f"select {columns} from {TOLD} order by id") == live
     assert len(desk.asked) == asked, "a replay asks nobody"
     assert report["sources"]["failed"] == 0
 
@@ -178,7 +183,7 @@ def test_ctrl_c_half_way_and_once_more_is_one_whole_run(project: Project, web: W
     whole.folder.mkdir()
     whole.crawl("rss")
     columns = "id, title, text, kind, score, duplicate_of"
-    expected = whole.rows(f"select {columns} from mentions order by id")
+    expected = whole.rows(f"select {columns} from {TOLD} order by id")
     assert len(expected) == len(stories)
 
     asked = len(web.asked)
@@ -202,7 +207,7 @@ def test_ctrl_c_half_way_and_once_more_is_one_whole_run(project: Project, web: W
     assert len(project.rows("select id from mentions")) == first["outcomes"]["stored"]
 
     project.crawl("rss")
-    assert project.rows(f"select {columns} from mentions order by id") == expected
+    assert project.rows(f"select {columns} from {TOLD} order by id") == expected
     assert project.rows("select mention_id from alerts order by 1") == whole.rows(
         "select mention_id from alerts order by 1"
     )

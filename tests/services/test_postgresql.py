@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from datetime import timedelta
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -31,6 +33,7 @@ from storage_cases import (
 from tgecrawler.errors import DatabaseError
 from tgecrawler.storage import schema
 from tgecrawler.storage.engine import WRITER_LOCK, create_engine
+from tgecrawler.storage.partitions import month_of, months, name_of
 from tgecrawler.storage.writer import Writer
 
 
@@ -49,12 +52,82 @@ class TestSchemaOnPostgresql(SchemaCases):
         can = (
             "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
         )
-        column = (
+        is_so = (
             "SELECT attcompression = 'l' FROM pg_attribute "
-            "WHERE attrelid = 'mentions'::regclass AND attname = 'text'"
+            "WHERE attrelid = '{table}'::regclass AND attname = '{column}'"
         )
         with engine.connect() as connection:
-            assert connection.scalar(sa.text(column)) == connection.scalar(sa.text(can))
+            expected = connection.scalar(sa.text(can))
+            for table, column in (
+                (name_of(month_of(datetime.now(UTC))), "text"),
+                ("mentions", "reasons"),
+                ("events", "history"),
+            ):
+                query = is_so.format(table=table, column=column)
+                assert connection.scalar(sa.text(query)) == expected
+
+    def test_the_months_ahead_have_partitions_and_others_come_with_their_mentions(self, engine):
+        def there() -> list[str]:
+            with engine.connect() as connection:
+                return [f"{month:%Y-%m}" for month in months(connection)]
+
+        schema.downgrade(engine, "base")
+        schema.ensure_schema(engine)
+        before = there()
+        assert len(before) == 3
+        writer(engine, datetime(2031, 11, 30, 23, 59, tzinfo=UTC)).write(
+            batch(mention(1, text="a"))
+        )
+        assert there() == [*before, "2031-11", "2031-12", "2032-01"]
+        schema.check(engine)
+
+    def test_an_index_build_that_was_cut_short_is_begun_anew(self, engine):
+        writer(engine).write(batch(mention(1), mention(2)))
+        schema.downgrade(engine, "0004")
+        with engine.begin() as connection:  # as a killed build leaves one
+            connection.execute(
+                sa.text("CREATE INDEX ix_mentions_duplicate_of_new ON mentions (id)")
+            )
+            connection.execute(
+                sa.text(
+                    "UPDATE pg_index SET indisvalid = false"
+                    " WHERE indexrelid = 'ix_mentions_duplicate_of_new'::regclass"
+                )
+            )
+        schema.upgrade(engine)
+        schema.check(engine)
+        with engine.connect() as connection:
+            invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+            assert connection.scalar(sa.text(invalid)) == 0
+
+    def test_a_writer_goes_on_while_indexes_are_built(self, engine):
+        """Another's open transaction holds the build up; the writer does not wait for it."""
+        schema.downgrade(engine, "0004")
+        with ThreadPoolExecutor(1) as pool, engine.connect() as other:
+            other.execute(sa.text("LOCK TABLE mentions IN ROW EXCLUSIVE MODE"))
+            building = pool.submit(schema.upgrade, engine)
+            wait_for(lambda: running(engine, "CREATE INDEX CONCURRENTLY"))
+            assert Writer(engine).write(batch(mention(1))).new_rows == 1
+            assert not building.done()
+            other.rollback()
+            building.result(timeout=60)
+        schema.check(engine)
+
+
+def running(engine, words: str) -> bool:
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+        " AND pid <> pg_backend_pid() AND query LIKE '%' || :words || '%'"
+    )
+    with engine.connect() as connection:
+        return bool(connection.scalar(sa.text(query), {"words": words}))
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class TestWriterOnPostgresql(WriterCases):

@@ -15,7 +15,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 import sqlalchemy as sa
@@ -23,9 +23,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tgecrawler.domain.event_state import event_key
-from tgecrawler.errors import DatabaseError
+from tgecrawler.errors import ArgumentError, DatabaseError
 from tgecrawler.items import Assessment, EventTraits, Mention, Reason
 from tgecrawler.storage import schema
+from tgecrawler.storage.accounts import (
+    AccountRow,
+    FollowerRow,
+    follower_history,
+    write_accounts,
+    write_followers,
+)
 from tgecrawler.storage.batch import Batch, Rejected
 from tgecrawler.storage.engine import create_engine, write_transaction
 from tgecrawler.storage.models import ALERTS, MENTIONS, RUNS, SEEN, SOURCES, Base
@@ -37,9 +44,11 @@ from tgecrawler.storage.queries import (
     recent_runs,
     source_health,
 )
+from tgecrawler.storage.readiness import HEAD
 from tgecrawler.storage.records import SettledBody, SourceHealth
 from tgecrawler.storage.retry import ATTEMPTS
 from tgecrawler.storage.seen import SeenIndex
+from tgecrawler.storage.statistics import LatencyRow, alert_latency, daily_statistics
 from tgecrawler.storage.writer import Writer
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -122,6 +131,8 @@ def settled(engine) -> dict[str, list[dict]]:
     """The rows but for what tells how they came about: which event was changed when."""
     tables = snapshot(engine)
     del tables["event_redirects"]
+    for name in ("alerts", "alert_companies"):
+        tables[name] = [{**row, "position": None} for row in tables[name]]
     tables["events"] = [
         {name: value for name, value in row.items() if name not in BY_ARRIVAL}
         for row in tables["events"]
@@ -140,7 +151,7 @@ def stamped(engine, revision: str):
         connection.execute(sa.text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
     yield
     with write_transaction(engine) as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :r"), {"r": HEAD})
 
 
 def url_of(engine) -> str:
@@ -216,7 +227,7 @@ class SchemaCases:
     """Migrations. They leave the schema as the fixture made it."""
 
     def test_the_models_and_the_migrations_agree(self, engine):
-        assert schema.current(engine) == "0003"
+        assert schema.current(engine) == HEAD
         schema.check(engine)
 
     def test_a_difference_is_listed(self, engine):
@@ -241,6 +252,48 @@ class SchemaCases:
         schema.check(engine)
         assert counts(engine)["mentions"] == 0
         assert writer(engine).write(batch(*story)).new_rows == 2
+
+    def test_rows_survive_the_way_down_and_up(self, engine):
+        judged = assessment(companies=("Acme", "Borealis"), project="Acmé", token="ACM")
+        told = [
+            mention(1, text="At length", text_key="same", assessment=judged),
+            mention(2, text="Shorter", text_key="same"),
+            mention(3, assessment=assessment(status="live", score=0.6)),
+            mention(4, text="Alone", published_at=None, assessment=judged),
+        ]
+        writer(engine).write(batch(*told, reject=[rejected(9)]))
+        before = snapshot(engine)
+        assert all(len(before[name]) > 1 for name in ("alerts", "mention_texts", "event_companies"))
+        for revision in ("0004", "0003"):
+            schema.downgrade(engine, revision)
+            assert schema.current(engine) == revision
+            schema.upgrade(engine)
+            schema.check(engine)
+            assert snapshot(engine) == before
+        assert [row.id for row in recent_alerts(engine, text="acme")] == [
+            told[3].entry_id,
+            told[0].entry_id,
+        ]
+
+    def test_mentions_from_before_traits_are_made_ready_for_them(self, engine):
+        writer(engine).write(batch(mention(1), mention(2)))
+        before = settled(engine)
+        schema.downgrade(engine, "0001")
+        schema.upgrade(engine)
+        assert counts(engine)["mention_traits"] == 2
+        assert writer(engine).refresh_traits(frozenset(), frozenset()) == 2
+        assert settled(engine)["mentions"] == before["mentions"]
+        assert counts(engine)["events"] == len(before["events"])
+
+    def test_a_text_search_that_is_gone_is_told(self, engine):
+        gone = {"sqlite": "TRIGGER alert_search_insert", "postgresql": "INDEX ix_alerts_words"}
+        with write_transaction(engine) as connection:
+            connection.execute(sa.text(f"DROP {gone[engine.dialect.name]}"))
+        with pytest.raises(DatabaseError, match=gone[engine.dialect.name].split()[1]):
+            schema.check(engine)
+        schema.downgrade(engine, "0003")
+        schema.upgrade(engine)
+        schema.check(engine)
 
     def test_an_empty_database_gets_the_schema_and_a_full_one_keeps_its_rows(self, engine):
         schema.downgrade(engine, "base")
@@ -341,8 +394,10 @@ class WriterCases:
         assert row["published_at"] == datetime(2026, 3, 1, 8, 0, 0, 7, tzinfo=UTC)
         assert row["published_at"].tzinfo is UTC
         assert (row["stored_at"], row["duplicate_of"], row["rules_version"]) == (NOW, None, RULES)
-        for name in ("source", "summary", "text", "author", "lang", "medium", "page_error"):
+        for name in ("source", "summary", "author", "lang", "medium", "page_error"):
             assert row[name] == getattr(full, name)
+        body = {"mention_id": full.entry_id, "month": date(2026, 3, 1), "text": "At length"}
+        assert tables["mention_texts"] == [body]
         for name in ("status", "project", "token", "event_date", "claim_url_official", "promo"):
             assert row[name] == getattr(full.assessment, name)
         assert row["reasons"] == [
@@ -370,6 +425,33 @@ class WriterCases:
                 "seen_at": full.seen_at,
             }
         ]
+
+    def test_an_alert_follows_what_newer_rules_say(self, engine):
+        first = assessment(companies=("Acme",), score=0.9, project="Acme")
+        second = assessment(
+            companies=("Borealis",), kind="listing", status="live", score=0.7, project="Borealis"
+        )
+        writer(engine).write(batch(mention(1, assessment=first)))
+        before = snapshot(engine)["alerts"]
+        late = NOW + timedelta(days=1)
+        result = writer(engine, late).write(
+            batch(mention(1, assessment=second), rules_version="rules-2")
+        )
+        assert result.alerts == ()
+        tables = snapshot(engine)
+        [alert] = tables["alerts"]
+        changed = {"kind": "listing", "status": "live", "score": 0.7, "words": "story 1 borealis"}
+        assert alert == before[0] | changed
+        assert [row["company"] for row in tables["alert_companies"]] == ["Borealis"]
+        assert [row["company"] for row in tables["event_companies"]] == ["Borealis"]
+        assert recent_alerts(engine, text="acme") == []
+        assert len(recent_alerts(engine, text="borealis", company="borealis")) == 1
+
+    def test_positions_grow_also_where_the_clock_goes_back(self, engine):
+        writer(engine, NOW).write(batch(mention(1), mention(2)))
+        writer(engine, NOW - timedelta(days=1)).write(batch(mention(3)))
+        ids = [mention(n).entry_id for n in (3, 1, 2)]
+        assert [alert.id for alert in recent_alerts(engine)] == ids
 
     def test_an_empty_batch(self, engine):
         result = writer(engine).write(Batch())
@@ -463,7 +545,8 @@ class WriterCases:
         tables = snapshot(engine)
         [row] = tables["mentions"]
         assert row["title"] == "a\ufffdb\ufffdc"
-        assert (len(row["text"]), len(row["author"]), len(row["url"])) == (200_000, 300, 4_096)
+        assert (len(row["author"]), len(row["url"])) == (300, 4_096)
+        assert [len(body["text"]) for body in tables["mention_texts"]] == [200_000]
         assert len(row["token"]) == 50
         assert len(row["reasons"]) == 200
         assert row["reasons"][0]["text"] == row["title"]
@@ -708,6 +791,101 @@ class QueryCases:
         sa.event.remove(engine, "before_cursor_execute", count)
         assert len([one for one in statements if one.startswith("SELECT")]) == 3
 
+    def test_pages_by_cursor_are_the_whole_list(self, engine):
+        for minute in range(3):
+            part = [mention(n) for n in range(10 * minute, 10 * minute + 7)]
+            writer(engine, NOW + timedelta(minutes=minute)).write(batch(*part))
+        whole = recent_alerts(engine, limit=100)
+        assert len(whole) == 21
+        pages: list = []
+        while page := recent_alerts(engine, limit=4, before=pages[-1].cursor if pages else None):
+            pages += page
+        assert pages == whole
+        for wrong in ("", "x", "-1", "9" * 30, "1 or 1"):
+            with pytest.raises(ArgumentError, match="no cursor"):
+                recent_alerts(engine, before=wrong)
+
+    def test_alerts_are_found_by_their_words(self, engine):
+        named = assessment(companies=("Öresund Labs",), project="Öresund", token="ORE")
+        writer(engine).write(
+            batch(
+                mention(1, title="Öresund's airdrop: who can claim?", assessment=named),
+                mention(2, title="Listing of ORE on Kraken", assessment=assessment(kind="listing")),
+                mention(3, title="It's 100% <b>live</b> & 'quoted' \"twice\""),
+            )
+        )
+        for query, expected in (
+            ("oresund", {1}),
+            ("ØRESUND", set()),
+            ("labs AIRDROP", {1}),
+            ("ore", {1, 2}),
+            ("ore kraken", {2}),
+            ("kra", set()),
+            ("kra*", {2}),
+            ("o*", {1, 2}),
+            ("claim | kraken", set()),
+            ("live quoted", {3}),
+            ("NOT kraken", set()),
+            ("100%", {3}),
+            ("', & ! \" ( ) : * -", set()),
+            ("", set()),
+        ):
+            found = {row.id for row in recent_alerts(engine, text=query)}
+            assert found == {mention(n).entry_id for n in expected}, query
+        assert [a.kind for a in recent_alerts(engine, text="ore", kind="listing")] == ["listing"]
+        company = recent_alerts(engine, text="ore", company="Öresund labs", min_score=0.5)
+        assert [alert.project for alert in company] == ["Öresund"]
+
+    def test_days_latencies_and_what_sources_told(self, engine):
+        record = SourceHealth(slug="acme-news", url="u", owner="acme", tier=1)
+        Writer(engine).record_sources([record])
+        assert alert_latency(engine, since=NOW) == LatencyRow()
+        assert daily_statistics(engine, since=NOW) == []
+        for day in range(3):
+            now = NOW + timedelta(days=day)
+            told = [
+                mention(
+                    100 * day + n,
+                    text_key=f"{day}" if n < 3 else f"{day}.{n}",
+                    published_at=now - timedelta(seconds=10 * n + 10) if n else None,
+                    assessment=assessment(kind="listing" if n == 9 else "airdrop"),
+                    traits=EventTraits(f"p{day}.{n}", "", "main", 0),
+                )
+                for n in range(10)
+            ]
+            writer(engine, now).write(batch(*told))
+        days = daily_statistics(engine, since=NOW + timedelta(days=1))
+        assert [(row.day.day, row.mentions, row.events) for row in days] == [(3, 10, 8), (2, 10, 8)]
+        assert days[0].alerts == {"airdrop": 7, "listing": 1}
+        latency = alert_latency(engine, since=NOW + timedelta(days=2))
+        assert latency == LatencyRow(alerts=8, p50_s=60.0, p95_s=100.0, p99_s=100.0)
+        [source] = source_health(engine, since=NOW + timedelta(days=1))
+        assert (source.mentions, source.last_mention_at) == (20, NOW + timedelta(days=2))
+        [source] = source_health(engine)
+        assert source.mentions == 0
+
+    def test_followers_by_day(self, engine):
+        def reading_of(day: int, hour: int, followers: int) -> FollowerRow:
+            taken_at = datetime(2026, 3, day, hour, tzinfo=UTC)
+            numbers = {"followers": followers, "following": 1, "posts": 2, "taken_at": taken_at}
+            return FollowerRow(platform="x", handle="acme", day=taken_at.date(), **numbers)
+
+        account = AccountRow(platform="x", handle="acme", name="Acme")
+        with write_transaction(engine) as connection:
+            write_accounts(connection, [account], NOW)
+            write_accounts(connection, [replace(account, account_id="7")], NOW + timedelta(days=1))
+            first = [reading_of(1, 9, 100), reading_of(1, 21, 120), reading_of(2, 9, 3_000_000_000)]
+            write_followers(connection, first)
+            write_followers(connection, [reading_of(1, 12, 110), reading_of(2, 10, 125)])
+            write_followers(connection, [])
+        since = date(2026, 3, 1)
+        history = follower_history(engine, "x", "acme", since=since)
+        assert [row.followers for row in history] == [120, 125]
+        assert follower_history(engine, "x", "acme", since=date(2026, 3, 2)) == history[1:]
+        assert follower_history(engine, "x", "other", since=since) == []
+        [row] = snapshot(engine)["accounts"]
+        assert (row["account_id"], row["added_at"]) == ("7", NOW)
+
     def test_counts(self, engine):
         same = [mention(n, text_key="same") for n in range(3)]
         writer(engine).write(batch(*same, mention(9), reject=[rejected(20)]))
@@ -716,15 +894,20 @@ class QueryCases:
             "sources": 0,
             "runs": 0,
             "mentions": 4,
+            "mention_texts": 0,
             "mention_companies": 0,
             "alerts": 2,
+            "alert_companies": 0,
             "seen": 5,
             "mention_traits": 4,
             "near_copies": 0,
             "events": 2,
+            "event_companies": 0,
             "event_mentions": 4,
             "event_edits": 0,
             "event_redirects": 0,
+            "accounts": 0,
+            "follower_snapshots": 0,
             "duplicates": 2,
         }
         for table in (ALERTS, MENTIONS, SEEN, SOURCES):

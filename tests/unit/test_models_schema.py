@@ -18,6 +18,7 @@ import tgecrawler
 from tgecrawler.storage import schema
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.models import UtcDateTime
+from tgecrawler.storage.readiness import HEAD
 
 
 @pytest.fixture
@@ -73,13 +74,13 @@ def test_the_migrations_are_found_in_a_zipped_package(tmp_path):
         [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.stderr == ""
-    assert done.stdout.split() == [f"{archive}/tgecrawler/storage/schema.py", "0003"]
+    assert done.stdout.split() == [f"{archive}/tgecrawler/storage/schema.py", HEAD]
 
 
 def test_a_percent_sign_in_the_path_is_no_interpolation(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path}/100%25.db")
     schema.ensure_schema(engine)
-    assert schema.current(engine) == "0003"
+    assert schema.current(engine) == HEAD
 
 
 def test_a_time_without_a_zone_is_refused():

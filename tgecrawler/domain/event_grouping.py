@@ -123,20 +123,30 @@ def _join_launch(tracks: dict[str, list[EventMention]]) -> None:
 
 def _cut(track: str, mentions: Sequence[EventMention]) -> Iterator[list[EventMention]]:
     event: list[EventMention] = []
+    happened: list[EventMention] = []
     season = 0
     for mention in mentions:
         other_season = mention.season not in (0, season)
-        if event and (other_season or _is_another(track, event, mention)):
+        if event and (other_season or _is_another(track, event[-1], happened, mention)):
             yield event
-            event, season = [], 0
+            event, happened, season = [], [], 0
         season = mention.season or season
         event.append(mention)
+        if mention.status in HAPPENED:
+            happened.append(mention)
     if event:
         yield event
 
 
-def _is_another(track: str, event: Sequence[EventMention], mention: EventMention) -> bool:
-    quiet = _days(event[-1], mention)
+def _is_another(
+    track: str, last: EventMention, happened: Sequence[EventMention], mention: EventMention
+) -> bool:
+    """Return whether a mention begins another event than that which `last` is the last of.
+
+    Args:
+        happened: the mentions of that event which say that it has happened, in order.
+    """
+    quiet = _days(last, mention)
     if track == ANYWHERE:
         return quiet > QUIET_ANYWHERE
     if track == SALE:
@@ -145,7 +155,6 @@ def _is_another(track: str, event: Sequence[EventMention], mention: EventMention
         return quiet > QUIET_MIGRATION
     if track != MAIN:
         return quiet > QUIET_LISTING
-    happened = [one for one in event if one.status in HAPPENED]
     if len(happened) < 2:
         return quiet > (QUIET_ONCE if happened else QUIET_AHEAD)
     planned_anew = (

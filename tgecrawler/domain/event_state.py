@@ -22,9 +22,8 @@ TRUST = {1: 0.9, 2: 0.8, 3: 0.7}
 """How much of a certain mention's score its source's tier lets stand; others 0.6."""
 
 STRONG = 0.5  # score times trust, from which one mention moves the status by itself
-HALF_LIFE_DAYS = 1.0  # in which what was said about the status loses half its weight
-FORGOTTEN_DAYS = 30  # after which nothing of that weight is left
-MOST_LATELY = 500  # mentions that are weighed; a busier event has its status from the last
+HALF_LIFE = timedelta(days=1)  # in which what was said about the status loses half its weight
+REBASED_AFTER = 500 * HALF_LIFE  # or the weights of later words would grow beyond a float
 CONFIRMED = 2  # owners that said it happened; after that no plan turns it back
 MOST_STEPS = 50  # of a history that are kept, the last ones
 
@@ -222,44 +221,73 @@ def _history(told: Sequence[Evidence]) -> tuple[Step, ...]:
     first = told[0]
     steps = [Step(_said(first), first.told_at, first.source, first.id)]
     happened: set[str] = set()
-    for at, one in enumerate(told):
-        status = _said(one)
-        if status in HAPPENED:
+    lately = _Lately(first.told_at)
+    for one in told:
+        said = _said(one)
+        lately.add(said, one)
+        if said in HAPPENED:
             happened.add(one.owner)
         now = steps[-1].status
-        following = _following(now, status, told, at)
+        following = _following(now, said, one, lately)
         confirmed = now in HAPPENED and len(happened) >= CONFIRMED
         if following != now and not (confirmed and _STAGES[following] < _STAGES[now]):
             steps.append(Step(following, one.told_at, one.source, one.id))
     return tuple(steps)
 
 
-def _following(now: Status, said: Status, told: Sequence[Evidence], at: int) -> Status:
+def _following(now: Status, said: Status, one: Evidence, lately: _Lately) -> Status:
     if said in (now, "none"):
         return now
-    strong = told[at].weight >= STRONG
     stopped = said in ("postponed", "cancelled")
     goes_on = now in ("postponed", "cancelled") and (said in AHEAD or said in HAPPENED)
     forward = _STAGES[said] > _STAGES[now]
-    if strong and (forward or stopped or (goes_on and said != "rumour")):
+    if one.weight >= STRONG and (forward or stopped or (goes_on and said != "rumour")):
         return said
     if stopped and now in HAPPENED:
         return now  # claims that are extended, more often than a launch that was none
-    return _lately(told, at)
+    return lately.status(one.told_at)
 
 
-def _lately(told: Sequence[Evidence], at: int) -> Status:
-    """Return the status with the most weight, each owner once, older words for less."""
-    until = told[at].told_at
-    weights: dict[Status, dict[str, float]] = defaultdict(dict)
-    for one in reversed(told[max(0, at - MOST_LATELY) : at + 1]):
-        age_days = (until - one.told_at) / timedelta(days=1)
-        if age_days > FORGOTTEN_DAYS:
-            break
-        weight = one.weight * 0.5 ** (age_days / HALF_LIFE_DAYS)
-        of_status = weights[_said(one)]
-        of_status[one.owner] = max(weight, of_status.get(one.owner, 0.0))
-    return max(weights, key=lambda name: (round(sum(weights[name].values()), 9), _STAGES[name]))
+class _Lately:
+    """Which status has the most weight: each owner once, older words for less.
+
+    All weights halve at the same pace, so they are kept as they would stand at one
+    moment, and a mention costs the same however many came before it.
+    """
+
+    def __init__(self, since: datetime) -> None:
+        self._since = since
+        self._strongest: dict[tuple[Status, str], float] = {}
+        self._weights: dict[Status, float] = defaultdict(float)
+
+    def add(self, said: Status, one: Evidence) -> None:
+        """Count a mention that is not earlier than those before it."""
+        if one.told_at - self._since > REBASED_AFTER:
+            self._rebase(one.told_at)
+        weight = one.weight / self._left(one.told_at)
+        strongest = self._strongest.get((said, one.owner), 0.0)
+        if weight > strongest:
+            self._strongest[said, one.owner] = weight
+            self._weights[said] += weight - strongest
+        else:
+            self._weights[said] += 0.0  # said, though by nothing that has weight
+
+    def status(self, at: datetime) -> Status:
+        """Return the weightiest status at a moment; of equals the one furthest on."""
+        left = self._left(at)
+        weights = self._weights
+        return max(weights, key=lambda said: (round(weights[said] * left, 9), _STAGES[said]))
+
+    def _left(self, at: datetime) -> float:
+        return float(0.5 ** ((at - self._since) / HALF_LIFE))
+
+    def _rebase(self, at: datetime) -> None:
+        left = self._left(at)
+        self._since = at
+        self._strongest = {key: weight * left for key, weight in self._strongest.items()}
+        self._weights = defaultdict(
+            float, {k: weight * left for k, weight in self._weights.items()}
+        )
 
 
 def _said(one: Evidence) -> Status:

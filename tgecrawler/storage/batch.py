@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from tgecrawler.domain.event_traits import MAIN, VERSION
 from tgecrawler.domain.near_duplicate import VERSION as FINGERPRINT_VERSION
 from tgecrawler.items import EventTraits
 from tgecrawler.storage.cleaning import clean_row, clean_text
-from tgecrawler.storage.models import COMPANY_CHARS, MENTION_TRAITS, MENTIONS
+from tgecrawler.storage.models import COMPANY_CHARS, MENTION_TEXTS, MENTION_TRAITS, MENTIONS
+from tgecrawler.storage.partitions import month_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,13 +56,16 @@ MENTION_FIELDS = (
     "text_key",
     "title",
     "summary",
-    "text",
     "author",
     "lang",
     "published_at",
     "seen_at",
     "page_error",
 )
+
+
+_mention_values = attrgetter(*MENTION_FIELDS)
+_assessment_values = attrgetter(*ASSESSMENT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,17 @@ def mention_rows(batch: Batch, stored_at: datetime) -> dict[str, dict[str, Any]]
     for mention in batch.mentions:
         if mention.entry_id not in rows:
             rows[mention.entry_id] = _mention_row(mention, batch.rules_version, stored_at)
+    return rows
+
+
+def text_rows(batch: Batch, stored_at: datetime) -> dict[str, dict[str, Any]]:
+    """Return a row of ``mention_texts`` for each entry_id whose mention has a body."""
+    month = month_of(stored_at)
+    rows: dict[str, dict[str, Any]] = {}
+    for mention in batch.mentions:
+        if mention.text and mention.entry_id not in rows:
+            row = {"mention_id": mention.entry_id, "month": month, "text": mention.text}
+            rows[mention.entry_id] = clean_row(MENTION_TEXTS, row)
     return rows
 
 
@@ -167,8 +183,8 @@ def rejected_rows(batch: Batch) -> list[dict[str, Any]]:
 
 def _mention_row(mention: Mention, rules_version: str, stored_at: datetime) -> dict[str, Any]:
     assessment = _assessment(mention)
-    row = {name: getattr(mention, name) for name in MENTION_FIELDS}
-    row |= {name: getattr(assessment, name) for name in ASSESSMENT_FIELDS}
+    row = dict(zip(MENTION_FIELDS, _mention_values(mention), strict=True))
+    row.update(zip(ASSESSMENT_FIELDS, _assessment_values(assessment), strict=True))
     row |= {"id": mention.entry_id, "stored_at": stored_at, "rules_version": rules_version}
     row["reasons"] = [_reason(reason) for reason in assessment.reasons[:MOST_REASONS]]
     return clean_row(MENTIONS, row)
@@ -181,6 +197,11 @@ def _assessment(mention: Mention) -> Assessment:
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
-    row = asdict(reason)
-    row["text"] = clean_text(reason.text, REASON_TEXT_CHARS)
-    return row
+    return {
+        "rule": reason.rule,
+        "weight": reason.weight,
+        "field": reason.field,
+        "start": reason.start,
+        "end": reason.end,
+        "text": clean_text(reason.text, REASON_TEXT_CHARS),
+    }

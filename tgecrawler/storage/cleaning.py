@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tgecrawler.storage.models import KEY_CHARS
@@ -19,7 +20,8 @@ REPLACEMENT = "\ufffd"
 
 def clean_text(value: str, max_chars: int | None = None) -> str:
     """Return `value` without NUL and lone surrogates, cut to `max_chars` characters."""
-    return _REFUSED.sub(REPLACEMENT, value[:max_chars])
+    value = value[:max_chars]
+    return value if _is_fit(value) else _REFUSED.sub(REPLACEMENT, value)
 
 
 def clean_row(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,10 +29,31 @@ def clean_row(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
 
     Keys are left as they are: a key that was cut would be another key.
     """
-    return {
-        name: clean_text(value, _max_chars(table.c[name])) if isinstance(value, str) else value
-        for name, value in row.items()
+    most = _most_chars(table)
+    clean = {
+        name: value[: most[name]] if type(value) is str else value for name, value in row.items()
     }
+    # Nearly every row is fit, which one look at all of its texts tells.
+    if _is_fit("".join([value for value in clean.values() if type(value) is str])):
+        return clean
+    return {
+        name: clean_text(value) if type(value) is str else value for name, value in clean.items()
+    }
+
+
+def _is_fit(text: str) -> bool:
+    if "\x00" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@cache
+def _most_chars(table: sa.Table) -> dict[str, int | None]:
+    return {column.name: _max_chars(column) for column in table.columns}
 
 
 def _max_chars(column: sa.Column[Any]) -> int | None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from tgecrawler.domain.alert import rfc3339
+from tgecrawler.errors import ArgumentError
+from tgecrawler.storage.companies import names_like
 from tgecrawler.storage.engine import reading
 from tgecrawler.storage.models import (
-    COMPANIES,
+    EVENT_COMPANIES,
     EVENT_MENTIONS,
     EVENT_REDIRECTS,
     EVENTS,
-    MENTION_COMPANIES,
     MENTIONS,
+    UtcDateTime,
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy import Connection, Engine
 
 SHORTEST_ID = 6
@@ -61,6 +62,11 @@ class EventRow:
     created_at: datetime
     changed_at: datetime
 
+    @property
+    def cursor(self) -> str:
+        """What `recent_events` takes to go on behind this event."""
+        return f"{self.last_seen_at.isoformat()}~{self.id}"
+
     def as_json(self) -> dict[str, Any]:
         """Return the event as the commands and the API show it."""
         return asdict(self) | {name: rfc3339(getattr(self, name)) for name in _MOMENTS}
@@ -97,25 +103,60 @@ def recent_events(
     status: str | None = None,
     since: datetime | None = None,
     min_confidence: float | None = None,
+    before: str | None = None,
     limit: int = 50,
 ) -> list[EventRow]:
     """Return events, those told of last first.
 
     Args:
-        company: a watchlist name in any case of its ASCII letters.
+        company: a watchlist name in any case of its letters.
         since: the earliest ``last_seen_at``.
+        before: the ``cursor`` of the last event of the page before.
+
+    Raises:
+        ArgumentError: `before` is no cursor.
     """
     conditions = [
-        EVENTS.c.id.in_(_of_company(company)) if company is not None else None,
         EVENTS.c.kind == kind if kind is not None else None,
         EVENTS.c.status == status if status is not None else None,
-        EVENTS.c.last_seen_at >= since if since is not None else None,
-        EVENTS.c.confidence >= min_confidence if min_confidence is not None else None,
     ]
-    query = sa.select(EVENTS).where(*(one for one in conditions if one is not None))
-    newest = query.order_by(EVENTS.c.last_seen_at.desc(), EVENTS.c.id).limit(limit)
     with reading(engine) as connection:
-        return [EventRow(**row._mapping) for row in connection.execute(newest)]
+        query = sa.select(EVENTS.c.id, EVENTS.c.last_seen_at).select_from(EVENTS)
+        table: sa.FromClause = EVENTS
+        id_: sa.ColumnElement[str] = EVENTS.c.id
+        if company is not None:
+            table, id_ = EVENT_COMPANIES, EVENT_COMPANIES.c.event_id
+            query = query.join(EVENT_COMPANIES, id_ == EVENTS.c.id)
+            conditions.append(EVENT_COMPANIES.c.company.in_(names_like(connection, company)))
+        told_at: sa.ColumnElement[datetime] = table.c.last_seen_at
+        if since is not None:
+            conditions.append(told_at >= since)
+        if min_confidence is not None:
+            conditions.append(table.c.confidence >= min_confidence)
+        if before is not None:
+            last_told_at, last_id = _read_cursor(before)
+            place = sa.tuple_(sa.literal(last_told_at, UtcDateTime()), sa.literal(last_id))
+            conditions.append(sa.tuple_(told_at, id_) < place)
+        query = query.where(*(condition for condition in conditions if condition is not None))
+        # Cut first, then joined: the rows are long.
+        page = query.order_by(told_at.desc(), id_.desc()).limit(limit).subquery()
+        whole = (
+            sa.select(EVENTS)
+            .join(page, page.c.id == EVENTS.c.id)
+            .order_by(EVENTS.c.last_seen_at.desc(), EVENTS.c.id.desc())
+        )
+        return [EventRow(**row._mapping) for row in connection.execute(whole)]
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    told_at, _, id_ = cursor.partition("~")
+    try:
+        moment = datetime.fromisoformat(told_at)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not id_:
+        raise ArgumentError(f"no cursor {cursor!r}; give that of the last event shown")
+    return moment, id_
 
 
 def largest_events(engine: Engine, limit: int = 10) -> list[EventRow]:
@@ -160,17 +201,3 @@ def _meant(
     if len(id_) >= SHORTEST_ID:
         is_it = written.startswith(id_, autoescape=True)
     return set(connection.scalars(sa.select(meant).where(is_it).limit(10)))
-
-
-def _of_company(company: str) -> sa.Select[tuple[str]]:
-    same = sa.func.lower(COMPANIES.c.name) == company.lower()
-    names = sa.select(COMPANIES.c.name).where(same)
-    return (
-        sa.select(EVENT_MENTIONS.c.event_id)
-        .join_from(
-            EVENT_MENTIONS,
-            MENTION_COMPANIES,
-            EVENT_MENTIONS.c.mention_id == MENTION_COMPANIES.c.mention_id,
-        )
-        .where(MENTION_COMPANIES.c.company.in_(names))
-    )

@@ -8,7 +8,7 @@ whatever order the mentions came.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from tgecrawler.domain.near_duplicate import LONG_BYTES
 from tgecrawler.storage.cleaning import clean_row
 from tgecrawler.storage.companies import read_companies
 from tgecrawler.storage.models import (
+    EVENT_COMPANIES,
     EVENT_EDITS,
     EVENT_MENTIONS,
     EVENT_REDIRECTS,
@@ -116,7 +117,8 @@ def regroup(connection: Connection, entities: Collection[str], now: datetime) ->
         for member in (id_, *(copy.id for copy in copies.get(id_, ())))
     }
     stored = _read_stored(connection, event_of)
-    rows = [_row(state, stored, event_of, now) for state in states]
+    before = _predecessors(stored, event_of)
+    rows = [_row(state, stored, before.get(state.id, []), now) for state in states]
     changes = _write_events(connection, rows, stored)
     _write_members(connection, event_of, stored)
     _drop_events(connection, stored.rows.keys() - {row["id"] for row in rows}, event_of, stored)
@@ -212,6 +214,7 @@ def _states(
     copies: dict[str, tuple[Telling, ...]],
 ) -> list[EventState]:
     companies = read_companies(connection, originals)
+    # By place: of thousands of rows and a score of columns, names would cost most of the time.
     evidence = {
         id_: Evidence(
             id=id_,
@@ -219,7 +222,7 @@ def _states(
             companies=tuple(companies.get(id_, ())),
             copies=copies.get(id_, ()),
             full=bool(row.full),
-            **{name: getattr(row, name) for name in _EVIDENCE},
+            **dict(zip(_EVIDENCE, row[-len(_EVIDENCE) :], strict=True)),
         )
         for id_, row in originals.items()
     }
@@ -238,13 +241,16 @@ def _read_stored(connection: Connection, members: Collection[str]) -> _Stored:
     return _Stored(rows, event_of)
 
 
-def _row(state: EventState, stored: _Stored, event_of: dict[str, str], now: datetime) -> Row:
-    """Return an event's row; as it is stored, where nothing of it has changed."""
-    values = asdict(state)
+def _row(state: EventState, stored: _Stored, before: list[Row], now: datetime) -> Row:
+    """Return an event's row; as it is stored, where nothing of it has changed.
+
+    Args:
+        before: the stored events that it goes on.
+    """
+    values: Row = {one.name: getattr(state, one.name) for one in fields(state)}
     values["companies"] = list(state.companies)
     values["history"] = [{**step._asdict(), "at": rfc3339(step.at)} for step in state.history]
     values = clean_row(EVENTS, values)
-    before = _predecessors(state.id, stored, event_of)
     if not before:
         return {**values, "sequence": 1, "created_at": now, "changed_at": now}
     same = stored.rows.get(state.id)
@@ -258,19 +264,20 @@ def _row(state: EventState, stored: _Stored, event_of: dict[str, str], now: date
     }
 
 
-def _predecessors(id_: str, stored: _Stored, event_of: dict[str, str]) -> list[Row]:
-    """Return the stored events that an event goes on: itself, and those whose first is in it."""
-    return [
-        row
-        for old, row in stored.rows.items()
-        if old == id_ or event_of.get(row["first_mention"]) == id_
-    ]
+def _predecessors(stored: _Stored, event_of: dict[str, str]) -> dict[str, list[Row]]:
+    """Return for each event the stored ones that it goes on: itself, and those that began in it."""
+    before: dict[str, list[Row]] = defaultdict(list)
+    for old, row in stored.rows.items():
+        for id_ in {old, event_of.get(row["first_mention"], old)}:
+            before[id_].append(row)
+    return before
 
 
 def _write_events(connection: Connection, rows: list[Row], stored: _Stored) -> EventChanges:
     new = [row for row in rows if row["id"] not in stored.rows]
     changed = [row for row in rows if stored.rows.get(row["id"]) not in (None, row)]
     upsert(connection, EVENTS, new + changed)
+    _write_event_companies(connection, new, changed)
     came_back = [{"gone": row["id"]} for row in new]
     if came_back:
         redirect = EVENT_REDIRECTS.c.old_id == sa.bindparam("gone")
@@ -279,6 +286,27 @@ def _write_events(connection: Connection, rows: list[Row], stored: _Stored) -> E
         tuple(row["id"] for row in new if row["sequence"] == 1),
         tuple(row["id"] for row in (*new, *changed) if row["sequence"] > 1),
     )
+
+
+def _write_event_companies(
+    connection: Connection, new: Sequence[Row], changed: Sequence[Row]
+) -> None:
+    """Let each event be found by its companies, with what its lists are ordered and cut by."""
+    gone = [{"gone": row["id"]} for row in changed]
+    if gone:
+        event = EVENT_COMPANIES.c.event_id == sa.bindparam("gone")
+        connection.execute(sa.delete(EVENT_COMPANIES).where(event), gone)
+    rows = [
+        {
+            "event_id": row["id"],
+            "company": company,
+            "last_seen_at": row["last_seen_at"],
+            "confidence": row["confidence"],
+        }
+        for row in (*new, *changed)
+        for company in row["companies"]
+    ]
+    insert_missing(connection, EVENT_COMPANIES, rows)
 
 
 def _write_members(connection: Connection, event_of: dict[str, str], stored: _Stored) -> None:

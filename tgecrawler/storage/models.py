@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -18,6 +29,8 @@ KEY_CHARS = 40
 
 URL_CHARS = 4_096
 COMPANY_CHARS = 200
+TEXT_CHARS = 200_000
+WORDS_CHARS = 2_000
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -109,12 +122,23 @@ class Mention(Base):
 
     ``duplicate_of`` is NULL for the original of its group and names it in all
     others, never through a third row. An empty ``text_key`` ties to nothing.
+    Its body is in ``mention_texts``.
     """
 
     __tablename__ = "mentions"
+    __table_args__ = (
+        Index("ix_mentions_source_stored_at", "source", "stored_at"),
+        # Most mentions are originals, and the NULLs of these are looked up by nobody.
+        Index(
+            "ix_mentions_duplicate_of",
+            "duplicate_of",
+            sqlite_where=sa.text("duplicate_of IS NOT NULL"),
+            postgresql_where=sa.text("duplicate_of IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True)
-    source: Mapped[str] = mapped_column(String(100), index=True)
+    source: Mapped[str] = mapped_column(String(100))
     owner: Mapped[str] = mapped_column(String(100))
     tier: Mapped[int]
     medium: Mapped[str] = mapped_column(String(10))
@@ -129,7 +153,7 @@ class Mention(Base):
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stored_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    duplicate_of: Mapped[str | None] = mapped_column(ForeignKey("mentions.id"), index=True)
+    duplicate_of: Mapped[str | None] = mapped_column(ForeignKey("mentions.id"))
     page_error: Mapped[str] = mapped_column(String(500))
 
     score: Mapped[float]
@@ -146,8 +170,26 @@ class Mention(Base):
     promo: Mapped[bool]
     reasons: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     rules_version: Mapped[str] = mapped_column(String(64))
-    # Last: to read a column behind a long one, SQLite walks through all of that one's pages.
-    text: Mapped[str] = mapped_column(Text, info={"max_chars": 200_000})
+
+
+class MentionText(Base):
+    """A mention's body; ``month`` is the first day of the month in which it was stored.
+
+    Nine tenths of all bytes, and seldom read. PostgreSQL keeps a partition for each
+    month, so that old ones go at once; see ``storage.partitions``. ``mentions`` itself
+    is not partitioned: it is looked up by keys that know no month, and in 36 partitions
+    500 of them took 366 ms instead of 16 (PostgreSQL 15, a million rows); nor could its
+    id stay unique, which is what makes a second write harmless.
+    """
+
+    __tablename__ = "mention_texts"
+    __table_args__ = {"postgresql_partition_by": "RANGE (month)"}  # noqa: RUF012
+
+    mention_id: Mapped[str] = mapped_column(
+        ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True
+    )
+    month: Mapped[date] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(Text, info={"max_chars": TEXT_CHARS})
 
 
 class MentionCompany(Base):
@@ -158,7 +200,7 @@ class MentionCompany(Base):
     mention_id: Mapped[str] = mapped_column(
         ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True
     )
-    company: Mapped[str] = mapped_column(ForeignKey("companies.name"), primary_key=True, index=True)
+    company: Mapped[str] = mapped_column(ForeignKey("companies.name"), primary_key=True)
     position: Mapped[int]
 
 
@@ -167,17 +209,45 @@ class Alert(Base):
 
     When an earlier mention arrives late the alert moves to it and takes its id.
     ``created_at`` stays that of the group's first alert, and ``latency_s`` is
-    how long after the original's publication that was, in seconds.
+    how long after the original's publication that was, in seconds. ``position``
+    is the alert's place among all, the newest highest; see ``storage.alert_rows``.
+    What lists are filtered by is repeated here from the mention, beside the order
+    that they are shown in; ``words`` is what a text search looks through.
     """
 
     __tablename__ = "alerts"
+    __table_args__ = (
+        Index("ix_alerts_kind_position", "kind", "position"),
+        Index("ix_alerts_status_position", "status", "position"),
+        # Counts by day and kind, and latencies, are read from the index alone.
+        Index("ix_alerts_created_at", "created_at", "kind", "latency_s"),
+    )
 
     id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True)
     mention_id: Mapped[str] = mapped_column(
         ForeignKey("mentions.id", ondelete="CASCADE"), unique=True
     )
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    position: Mapped[int] = mapped_column(BigInteger, unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     latency_s: Mapped[float | None]
+    kind: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20))
+    score: Mapped[float]
+    words: Mapped[str] = mapped_column(String(WORDS_CHARS))
+
+
+class AlertCompany(Base):
+    """A company that an alert's mention names, beside what its alerts are ordered and cut by."""
+
+    __tablename__ = "alert_companies"
+    __table_args__ = (Index("ix_alert_companies_company_position", "company", "position", "score"),)
+
+    alert_id: Mapped[str] = mapped_column(
+        ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True
+    )
+    company: Mapped[str] = mapped_column(ForeignKey("companies.name"), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[float]
 
 
 class MentionTraits(Base):
@@ -226,6 +296,11 @@ class Event(Base):
     """
 
     __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_last_seen_at", "last_seen_at", "id"),
+        Index("ix_events_kind_last_seen_at", "kind", "last_seen_at", "id"),
+        Index("ix_events_status_last_seen_at", "status", "last_seen_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True)
     project: Mapped[str] = mapped_column(String(200))
@@ -245,15 +320,37 @@ class Event(Base):
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     first_source: Mapped[str] = mapped_column(String(100))
     first_mention: Mapped[str] = mapped_column(String(KEY_CHARS))
-    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     mentions: Mapped[int]
     copies: Mapped[int]
     owners: Mapped[int]
     confidence: Mapped[float]
     history: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     sequence: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EventCompany(Base):
+    """A company that an event is about, beside what its events are ordered and cut by."""
+
+    __tablename__ = "event_companies"
+    __table_args__ = (
+        Index(
+            "ix_event_companies_company_last_seen_at",
+            "company",
+            "last_seen_at",
+            "event_id",
+            "confidence",
+        ),
+    )
+
+    event_id: Mapped[str] = mapped_column(
+        ForeignKey("events.id", ondelete="CASCADE"), primary_key=True
+    )
+    company: Mapped[str] = mapped_column(ForeignKey("companies.name"), primary_key=True)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confidence: Mapped[float]
 
 
 class EventMention(Base):
@@ -311,17 +408,60 @@ class Seen(Base):
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+class Account(Base):
+    """An account on a platform whose posts or followers are watched.
+
+    ``account_id`` is the platform's own, "" until it is known.
+    """
+
+    __tablename__ = "accounts"
+
+    platform: Mapped[str] = mapped_column(String(20), primary_key=True)
+    handle: Mapped[str] = mapped_column(String(100), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(300))
+    company: Mapped[str | None] = mapped_column(ForeignKey("companies.name"))
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FollowerSnapshot(Base):
+    """How many followed an account on a day (UTC); the day's last reading counts."""
+
+    __tablename__ = "follower_snapshots"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["platform", "handle"],
+            ["accounts.platform", "accounts.handle"],
+            ondelete="CASCADE",
+            name="fk_follower_snapshots_platform_accounts",
+        ),
+    )
+
+    platform: Mapped[str] = mapped_column(String(20), primary_key=True)
+    handle: Mapped[str] = mapped_column(String(100), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    followers: Mapped[int] = mapped_column(BigInteger)
+    following: Mapped[int] = mapped_column(BigInteger)
+    posts: Mapped[int] = mapped_column(BigInteger)
+    taken_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 # Statements are written against the tables; the classes above only declare them.
 COMPANIES = Base.metadata.tables["companies"]
 SOURCES = Base.metadata.tables["sources"]
 MENTIONS = Base.metadata.tables["mentions"]
+MENTION_TEXTS = Base.metadata.tables["mention_texts"]
 MENTION_COMPANIES = Base.metadata.tables["mention_companies"]
 ALERTS = Base.metadata.tables["alerts"]
+ALERT_COMPANIES = Base.metadata.tables["alert_companies"]
 MENTION_TRAITS = Base.metadata.tables["mention_traits"]
 NEAR_COPIES = Base.metadata.tables["near_copies"]
 EVENTS = Base.metadata.tables["events"]
+EVENT_COMPANIES = Base.metadata.tables["event_companies"]
 EVENT_MENTIONS = Base.metadata.tables["event_mentions"]
 EVENT_EDITS = Base.metadata.tables["event_edits"]
 EVENT_REDIRECTS = Base.metadata.tables["event_redirects"]
 RUNS = Base.metadata.tables["runs"]
 SEEN = Base.metadata.tables["seen"]
+ACCOUNTS = Base.metadata.tables["accounts"]
+FOLLOWER_SNAPSHOTS = Base.metadata.tables["follower_snapshots"]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from tgecrawler.domain.alert import ALERT_FIELDS, rfc3339
-from tgecrawler.storage.companies import read_companies
+from tgecrawler.errors import ArgumentError
+from tgecrawler.storage import search
+from tgecrawler.storage.alert_rows import earliest_position
+from tgecrawler.storage.companies import names_like, read_companies
 from tgecrawler.storage.engine import reading
 from tgecrawler.storage.models import (
+    ALERT_COMPANIES,
     ALERTS,
     COMPANIES,
     EVENT_MENTIONS,
-    MENTION_COMPANIES,
     MENTION_TRAITS,
     MENTIONS,
     RUNS,
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 FETCH_ROWS = 10_000
+MOST_POSITION = 2**63
+_CURSOR = re.compile("[0-9]{1,19}")
 _FROM_MENTION = tuple(name for name in ALERT_FIELDS if name in MENTIONS.c)
 
 
@@ -66,6 +72,12 @@ class AlertRow:
     duplicate_of: str | None
     created_at: datetime
     duplicates: int
+    position: int
+
+    @property
+    def cursor(self) -> str:
+        """What `recent_alerts` takes to go on behind this alert."""
+        return str(self.position)
 
     @property
     def latency_s(self) -> float | None:
@@ -96,7 +108,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRow:
-    """A source and its health; ``consecutive_failures`` counts those since its last success."""
+    """A source and its health; ``consecutive_failures`` counts those since its last success.
+
+    ``mentions`` counts what it told since the moment asked for, copies included.
+    """
 
     slug: str
     url: str
@@ -114,6 +129,8 @@ class SourceRow:
     polls: int
     not_modified: int
     history: str
+    mentions: int = 0
+    last_mention_at: datetime | None = None
 
 
 def recent_alerts(
@@ -121,34 +138,60 @@ def recent_alerts(
     *,
     company: str | None = None,
     kind: str | None = None,
+    status: str | None = None,
     since: datetime | None = None,
     min_score: float | None = None,
+    text: str | None = None,
+    before: str | None = None,
     limit: int = 50,
 ) -> list[AlertRow]:
-    """Return the newest alerts first, in three queries whatever their number.
+    """Return the newest alerts first; in three queries, however many there are.
 
     Args:
-        company: a watchlist name in any case of its ASCII letters.
+        company: a watchlist name in any case of its letters.
         since: the earliest ``created_at``.
+        text: words that title, project, token or companies have, all of them; one that
+            ends in ``*`` stands for all that begin so.
+        before: the ``cursor`` of the last alert of the page before.
+
+    Raises:
+        ArgumentError: `before` is no cursor.
     """
-    columns = [MENTIONS.c[name] for name in _FROM_MENTION]
-    query = (
-        sa.select(ALERTS.c.created_at, EVENT_MENTIONS.c.event_id, *columns)
-        .join_from(ALERTS, MENTIONS, ALERTS.c.mention_id == MENTIONS.c.id)
-        .outerjoin(EVENT_MENTIONS, EVENT_MENTIONS.c.mention_id == MENTIONS.c.id)
-    )
     conditions = [
-        _names(company) if company is not None else None,
-        MENTIONS.c.kind == kind if kind is not None else None,
-        ALERTS.c.created_at >= since if since is not None else None,
-        MENTIONS.c.score >= min_score if min_score is not None else None,
+        ALERTS.c.kind == kind if kind is not None else None,
+        ALERTS.c.status == status if status is not None else None,
     ]
-    query = query.where(*(condition for condition in conditions if condition is not None))
-    told_at = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)  # within one batch
-    order = (ALERTS.c.created_at.desc(), told_at.desc(), ALERTS.c.id)
-    newest = query.order_by(*order).limit(limit)
     with reading(engine) as connection:
-        return _alert_rows(connection, connection.execute(newest).all())
+        query = sa.select(ALERTS.c.id, ALERTS.c.position, ALERTS.c.created_at).select_from(ALERTS)
+        position: sa.ColumnElement[int] = ALERTS.c.position
+        score: sa.ColumnElement[float] = ALERTS.c.score
+        if company is not None:
+            query = query.join(ALERT_COMPANIES, ALERT_COMPANIES.c.alert_id == ALERTS.c.id)
+            position, score = ALERT_COMPANIES.c.position, ALERT_COMPANIES.c.score
+            conditions.append(ALERT_COMPANIES.c.company.in_(names_like(connection, company)))
+        if text is not None:
+            query, position = search.find(connection, query, text)
+        if min_score is not None:
+            conditions.append(score >= min_score)
+        if since is not None:
+            # The first bound is found in any index by position, the second is exact.
+            conditions += [position >= earliest_position(since), ALERTS.c.created_at >= since]
+        if before is not None:
+            conditions.append(position < read_position(before))
+        query = query.where(*(condition for condition in conditions if condition is not None))
+        # Cut first, then joined: a page needs the rows of its own mentions alone.
+        page = query.order_by(position.desc()).limit(limit).subquery()
+        return _alert_rows(connection, connection.execute(_shown(page)).all())
+
+
+def _shown(page: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
+    columns = [MENTIONS.c[name] for name in _FROM_MENTION]
+    return (
+        sa.select(page.c.position, page.c.created_at, EVENT_MENTIONS.c.event_id, *columns)
+        .join_from(page, MENTIONS, MENTIONS.c.id == page.c.id)
+        .outerjoin(EVENT_MENTIONS, EVENT_MENTIONS.c.mention_id == MENTIONS.c.id)
+        .order_by(page.c.position.desc())
+    )
 
 
 def recent_runs(engine: Engine, limit: int = 10) -> list[RunRow]:
@@ -158,9 +201,22 @@ def recent_runs(engine: Engine, limit: int = 10) -> list[RunRow]:
         return [RunRow(**row._mapping) for row in connection.execute(query)]
 
 
-def source_health(engine: Engine) -> list[SourceRow]:
-    """Return every source that was ever polled, by slug."""
-    columns = [SOURCES.c[name] for name in SourceRow.__dataclass_fields__]
+def source_health(engine: Engine, *, since: datetime | None = None) -> list[SourceRow]:
+    """Return every source that was ever polled, by slug.
+
+    Args:
+        since: from when on to count its mentions; None counts none.
+    """
+    columns: list[sa.ColumnElement[Any]] = [
+        SOURCES.c[name] for name in SourceRow.__dataclass_fields__ if name in SOURCES.c
+    ]
+    told = [MENTIONS.c.source == SOURCES.c.slug]
+    newest = sa.select(sa.func.max(MENTIONS.c.stored_at)).where(*told).scalar_subquery()
+    columns.append(newest.label("last_mention_at"))
+    if since is not None:
+        told.append(MENTIONS.c.stored_at >= since)
+        count = sa.select(sa.func.count()).select_from(MENTIONS).where(*told).scalar_subquery()
+        columns.append(count.label("mentions"))
     query = sa.select(*columns).order_by(SOURCES.c.slug)
     with reading(engine) as connection:
         return [SourceRow(**row._mapping) for row in connection.execute(query)]
@@ -215,12 +271,11 @@ def counts(engine: Engine) -> dict[str, int]:
     return dict(zip([*(table.name for table in tables), "duplicates"], row, strict=True))
 
 
-def _names(company: str) -> sa.ColumnElement[bool]:
-    same = sa.func.lower(COMPANIES.c.name) == company.lower()
-    named = sa.select(MENTION_COMPANIES.c.mention_id).where(
-        MENTION_COMPANIES.c.company.in_(sa.select(COMPANIES.c.name).where(same))
-    )
-    return MENTIONS.c.id.in_(named)
+def read_position(cursor: str) -> int:
+    """Return the position that a cursor stands for; ArgumentError where it is none."""
+    if _CURSOR.fullmatch(cursor) and (position := int(cursor)) < MOST_POSITION:
+        return position
+    raise ArgumentError(f"no cursor {cursor!r}; give that of the last alert shown")
 
 
 def _alert_rows(

@@ -12,7 +12,7 @@ from tgecrawler.items import Assessment
 from tgecrawler.storage.batch import TRAITS_VERSION, traits_row
 from tgecrawler.storage.companies import read_companies
 from tgecrawler.storage.events import entities_of, regroup
-from tgecrawler.storage.models import MENTION_TRAITS, MENTIONS
+from tgecrawler.storage.models import MENTION_TEXTS, MENTION_TRAITS, MENTIONS
 from tgecrawler.storage.traits import write_traits
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _READ = (
     "id",
     "title",
     "summary",
-    "text",
     "score",
     "kind",
     "status",
@@ -81,15 +80,13 @@ def _traits(
     return traits_row(row.id, traits, fingerprint)
 
 
+_BODY = sa.func.coalesce(MENTION_TEXTS.c.text, "").label("text")
+_VERSION = MENTION_TRAITS.c.version
 _OUTDATED = (
-    sa.select(*(MENTIONS.c[name] for name in _READ))
-    .join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id, isouter=True)
-    .where(
-        sa.or_(
-            MENTION_TRAITS.c.version.is_(None),
-            MENTION_TRAITS.c.version != TRAITS_VERSION,
-        )
-    )
-    .order_by(MENTIONS.c.id)
+    sa.select(*(MENTIONS.c[name] for name in _READ), _BODY)
+    .join_from(MENTION_TRAITS, MENTIONS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
+    .join(MENTION_TEXTS, MENTION_TEXTS.c.mention_id == MENTIONS.c.id, isouter=True)
+    # Not "other than": these two are found in the index, however many are up to date.
+    .where(sa.or_(_VERSION < TRAITS_VERSION, _VERSION > TRAITS_VERSION))
     .limit(AT_ONCE)
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import time
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -17,14 +20,25 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from tgecrawler.errors import DatabaseError
+from tgecrawler.storage import search
 from tgecrawler.storage.engine import database_error, write_transaction
 from tgecrawler.storage.models import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
+    from alembic.script import Script
     from sqlalchemy import Connection, Engine
+
+
+MIGRATION_LOCK = 0x7467_6301
+"""Key of the advisory lock under which PostgreSQL is migrated; the writer's is another."""
+
+LOCK_POLL_S = 0.1
+
+# What SQLite's full-text search keeps for itself, and what partitions are called.
+_NOT_IN_MODELS = re.compile(r"alert_search(_\w+)?|mention_texts_\d{4}_\d\d|ix_alerts_words")
 
 
 def ensure_schema(engine: Engine) -> None:
@@ -37,19 +51,23 @@ def ensure_schema(engine: Engine) -> None:
     """
     with _config() as config:
         if current(engine) != _head(config):
-            _migrate(engine, config, command.upgrade, "head")
+            _migrate(engine, config, "head")
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema up to ``revision`` in one transaction; DatabaseError if that fails."""
+    """Bring the schema up to ``revision``; DatabaseError if that fails.
+
+    Each step is a transaction of its own, but for those that build indexes on
+    PostgreSQL while others write: a build that is cut short is begun anew.
+    """
     with _config() as config:
-        _migrate(engine, config, command.upgrade, revision)
+        _migrate(engine, config, revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Bring the schema down to ``revision`` ("base" drops all tables and their rows)."""
     with _config() as config:
-        _migrate(engine, config, command.downgrade, revision)
+        _migrate(engine, config, revision, down=True)
 
 
 def current(engine: Engine) -> str:
@@ -70,25 +88,77 @@ def check(engine: Engine) -> None:
         found = revision or "none"
         raise DatabaseError(f"the schema is of revision {found}, not {head}: scrapy db upgrade")
     with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    if differences:
-        listed = "; ".join(str(difference) for difference in differences)
-        raise DatabaseError(f"the schema is not that of the models: {listed}")
+        context = MigrationContext.configure(connection, opts={"include_name": _in_models})
+        differences = compare_metadata(context, Base.metadata)
+        missing = search.missing_parts(connection)
+    listed = [*map(str, differences), *(f"no {part}" for part in missing)]
+    if listed:
+        raise DatabaseError(f"the schema is not that of the models: {'; '.join(listed)}")
 
 
-def _migrate(
-    engine: Engine, config: Config, run: Callable[[Config, str], None], revision: str
-) -> None:
+def _in_models(name: str | None, _kind: str, _parents: object) -> bool:
+    return name is None or not _NOT_IN_MODELS.fullmatch(name)
+
+
+def _migrate(engine: Engine, config: Config, revision: str, *, down: bool = False) -> None:
+    run = command.downgrade if down else command.upgrade
     try:
-        with write_transaction(engine) as connection:
-            # Looked at again under the lock: another process may have been quicker.
-            _refuse_newer(config, _revision(connection))
-            config.attributes["connection"] = connection
-            run(config, revision)
+        with _migrating(engine):
+            # Looked at under the lock: another process may have been quicker.
+            for script, target in _steps(config, current(engine), revision, down=down):
+                with _step_connection(engine, script) as connection:
+                    config.attributes["connection"] = connection
+                    run(config, target)
     except CommandError as error:
         raise DatabaseError(f"cannot migrate to {revision!r}: {error}") from error
     except SQLAlchemyError as error:
         raise database_error(error, engine.url) from error
+
+
+def _steps(config: Config, found: str, revision: str, *, down: bool) -> list[tuple[Script, str]]:
+    """Return the scripts to run one after the other, each with the revision that it leads to."""
+    _refuse_newer(config, found)
+    scripts = ScriptDirectory.from_config(config)
+    asked = scripts.get_revision(revision) if revision != "base" else None
+    if revision != "base" and asked is None:
+        raise CommandError(f"no revision {revision!r}")
+    end = asked.revision if asked else "base"
+    if down:
+        path = list(scripts.iterate_revisions(found, end)) if found else []
+        return [(script, str(script.down_revision or "base")) for script in path]
+    path = list(scripts.iterate_revisions(end, found or "base"))
+    return [(script, script.revision) for script in reversed(path)]
+
+
+@contextmanager
+def _step_connection(engine: Engine, script: Script) -> Iterator[Connection]:
+    """Yield a connection in a transaction without other writers, or in none where that is due."""
+    if engine.dialect.name == "postgresql" and getattr(script.module, "concurrent", False):
+        with engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+    else:
+        with write_transaction(engine) as connection:
+            yield connection
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[None]:
+    """Let one process migrate at a time.
+
+    On SQLite each step's transaction does that. On PostgreSQL the lock is asked for
+    again and again: who waited for it inside a statement would hold up the building of
+    indexes, which waits for every statement that began before.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))):
+            time.sleep(LOCK_POLL_S)
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))
 
 
 def _revision(connection: Connection) -> str:

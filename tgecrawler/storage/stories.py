@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from tgecrawler.domain.grouping import Candidate, choose_originals
-from tgecrawler.storage.models import ALERTS, MENTIONS, NEAR_COPIES, SEEN
-from tgecrawler.storage.upsert import insert_missing, select_in, upsert
+from tgecrawler.storage.models import MENTION_TEXTS, MENTIONS, NEAR_COPIES, SEEN
+from tgecrawler.storage.upsert import insert_missing, select_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -98,8 +97,10 @@ def _near_ties(
     return ties
 
 
-def insert_mentions(connection: Connection, rows: dict[str, Row], stories: Stories) -> None:
-    """Insert the fresh mentions, originals before those that name them."""
+def insert_mentions(
+    connection: Connection, rows: dict[str, Row], texts: dict[str, Row], stories: Stories
+) -> None:
+    """Insert the fresh mentions, originals before those that name them, and their bodies."""
     originals: list[Row] = []
     copies: list[Row] = []
     for id_ in sorted(stories.fresh):
@@ -108,6 +109,8 @@ def insert_mentions(connection: Connection, rows: dict[str, Row], stories: Stori
         (originals if original == id_ else copies).append(row)
     insert_missing(connection, MENTIONS, originals)
     insert_missing(connection, MENTIONS, copies)
+    bodies = [texts[id_] for id_ in sorted(stories.fresh & texts.keys())]
+    insert_missing(connection, MENTION_TEXTS, bodies)
 
 
 def demote_originals(connection: Connection, stories: Stories) -> None:
@@ -124,36 +127,9 @@ def demote_originals(connection: Connection, stories: Stories) -> None:
     connection.execute(seen.values(outcome="duplicate"), moves)
 
 
-def move_alerts(connection: Connection, stories: Stories, now: datetime) -> tuple[str, ...]:
-    """Keep one alert for each changed story, on its original; return the new ones' ids."""
-    demoted, changed = stories.demoted, stories.changed
-    query = sa.select(ALERTS.c.id, ALERTS.c.created_at)
-    first: dict[str, datetime] = {}
-    for id_, created_at in select_in(connection, query, ALERTS.c.id, changed | demoted.keys()):
-        original = demoted.get(id_, id_)
-        first[original] = min(created_at, first.get(original, created_at))
-    gone = [{"gone": id_} for id_ in demoted]
-    if gone:
-        connection.execute(sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone")), gone)
-    rows = [_alert(stories.candidates[id_], first.get(id_, now)) for id_ in sorted(changed)]
-    upsert(connection, ALERTS, rows)
-    return tuple(sorted(changed - first.keys()))
-
-
 def _candidate(row: Row) -> Candidate:
     values: Row = {name: row.get(name) for name in _COLUMNS}
     return Candidate(**values)
-
-
-def _alert(original: Candidate, created_at: datetime) -> Row:
-    published_at = original.published_at
-    latency_s = (created_at - published_at).total_seconds() if published_at else None
-    return {
-        "id": original.id,
-        "mention_id": original.id,
-        "created_at": created_at,
-        "latency_s": latency_s,
-    }
 
 
 def _one_with_each(

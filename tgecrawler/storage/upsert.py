@@ -1,20 +1,18 @@
-"""Statements for many rows: INSERT … ON CONFLICT on either engine, and bounded IN lists."""
+"""Statements for many rows: INSERT … ON CONFLICT on either engine, and lists to look up."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    import sqlalchemy as sa
     from sqlalchemy import Connection
     from sqlalchemy.dialects import postgresql
-
-CHUNK = 500
-"""Values in one IN list: SQLite before 3.32 takes 999 variables in a statement."""
 
 
 def insert_into(connection: Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
@@ -51,8 +49,21 @@ def select_in(
     column: sa.ColumnElement[Any],
     values: Collection[str],
 ) -> Iterator[sa.Row[*tuple[Any, ...]]]:
-    """Yield the rows of `query` in which `column` is one of `values`."""
+    """Yield the rows of `query` in which `column` is one of `values`.
+
+    All values go as one parameter, so that the statement is the same for any number
+    of them and is compiled once.
+    """
+    if not values:
+        return
     ordered = sorted(values)
-    for start in range(0, len(ordered), CHUNK):
-        chunk = ordered[start : start + CHUNK]
-        yield from connection.execute(query.where(column.in_(chunk)))
+    if connection.dialect.name == "postgresql":
+        yield from connection.execute(query.where(column == sa.any_(_ARRAY)), {"among": ordered})
+    else:
+        listed = {"among": orjson.dumps(ordered).decode()}
+        yield from connection.execute(query.where(column.in_(_LISTED)), listed)
+
+
+_ARRAY = sa.type_coerce(sa.bindparam("among"), sa.ARRAY(sa.String))
+_EACH = sa.func.json_each(sa.bindparam("among", type_=sa.String)).table_valued("value")
+_LISTED = sa.select(_EACH.c.value)

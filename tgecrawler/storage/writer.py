@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from tgecrawler.storage import records
+from tgecrawler.storage import partitions, records
+from tgecrawler.storage.alert_rows import write_alerts
 from tgecrawler.storage.batch import (
     ASSESSMENT_COLUMNS,
     Batch,
@@ -18,6 +19,7 @@ from tgecrawler.storage.batch import (
     mention_rows,
     near_copies,
     rejected_rows,
+    text_rows,
     traits_rows,
 )
 from tgecrawler.storage.engine import write_transaction
@@ -29,7 +31,6 @@ from tgecrawler.storage.stories import (
     Stories,
     demote_originals,
     insert_mentions,
-    move_alerts,
     read_stories,
 )
 from tgecrawler.storage.traits import (
@@ -42,6 +43,7 @@ from tgecrawler.storage.upsert import insert_into, insert_missing, select_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Sequence
+    from datetime import date
 
     from sqlalchemy import Connection, Engine
 
@@ -80,6 +82,7 @@ class Writer:
         self.engine = engine
         self.clock = clock
         self.sleep = sleep
+        self._months: set[date] = set()
 
     def write(self, batch: Batch) -> WriteResult:
         """Return what became of `batch`, once it is committed as a whole.
@@ -94,12 +97,22 @@ class Writer:
         now = self.clock()
         rows = _Rows(
             mentions=mention_rows(batch, now),
+            texts=text_rows(batch, now),
             companies=company_names(batch),
             traits=traits_rows(batch),
             near=near_copies(batch),
             rejected=rejected_rows(batch),
         )
-        return self._run(lambda connection: _write(connection, rows, now))
+        month = partitions.month_of(now)
+
+        def write(connection: Connection) -> WriteResult:
+            if month not in self._months:
+                partitions.ensure_months(connection, month)
+            return _write(connection, rows, now)
+
+        result = self._run(write)
+        self._months.add(month)
+        return result
 
     def edit_events(self, action: EditAction, mentions: Sequence[str]) -> EventChanges:
         """Join the events of some mentions ("merge"), or make these an event ("split").
@@ -145,9 +158,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a batch writes; all but ``rejected`` by the mention's id."""
+    """What a batch writes; all but ``rejected`` by the mention's id. Not all have a text."""
 
     mentions: dict[str, Row]
+    texts: dict[str, Row]
     companies: dict[str, list[str]]
     traits: dict[str, Row]
     near: dict[str, tuple[tuple[str, float], ...]]
@@ -163,12 +177,12 @@ def _write(connection: Connection, rows: _Rows, now: datetime) -> WriteResult:
         id_ for id_, version in versions.items() if version != mentions[id_]["rules_version"]
     }
     judged = stories.fresh | outdated
-    insert_mentions(connection, mentions, stories)
+    insert_mentions(connection, mentions, rows.texts, stories)
     _update_assessments(connection, [mentions[id_] for id_ in sorted(outdated)])
     _write_companies(connection, {id_: rows.companies[id_] for id_ in judged}, outdated)
     write_near_copies(connection, {id_: rows.near[id_] for id_ in stories.fresh})
     demote_originals(connection, stories)
-    alerts = move_alerts(connection, stories, now)
+    alerts = write_alerts(connection, stories, outdated, now)
     events = _write_events(connection, [rows.traits[id_] for id_ in sorted(judged)], stories, now)
     _write_seen(connection, mentions, stories)
     _write_rejected(connection, rows.rejected)
