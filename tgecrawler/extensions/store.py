@@ -12,6 +12,7 @@ from scrapy.exceptions import NotConfigured
 from tgecrawler.addon import runtime_of
 from tgecrawler.storage.batch import Batch, Rejected, WriteResult
 from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.queries import fingerprints, known_stories
 from tgecrawler.storage.readiness import ensure_schema
 from tgecrawler.storage.seen import SeenIndex
@@ -50,7 +51,10 @@ class Store:
         if not getattr(crawler.spider, "stores", False):
             raise NotConfigured
         runtime = runtime_of(crawler)
-        engine = create_engine(str(runtime.options["TGE_DATABASE_URL"]))
+        settings = EngineSettings.from_options(
+            runtime.options, program=getattr(crawler.spider, "name", "")
+        )
+        engine = create_engine(str(runtime.options["TGE_DATABASE_URL"]), settings)
         ensure_schema(engine)
         store = cls(engine, runtime)
         store.writer.sync_companies(runtime.watchlist.companies)
