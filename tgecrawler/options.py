@@ -258,6 +258,28 @@ OPTIONS: tuple[Option, ...] = (
         "Time after which PostgreSQL ends a statement, but not one of `scrapy db`; 0 = none",
         unit="s",
     ),
+    Option(
+        "TGE_DATABASE_REPLICA_URL",
+        "",
+        _text,
+        "Streaming replica of a PostgreSQL database, postgresql://…: what only shows is read "
+        "from it; empty = none",
+        secret=True,
+    ),
+    Option(
+        "TGE_DATABASE_REPLICA_MAX_LAG_S",
+        10.0,
+        _positive,
+        "How far the replica may be behind; beyond, the database itself is read",
+        unit="s",
+    ),
+    Option(
+        "TGE_DATABASE_SLOW_QUERY_MS",
+        200,
+        _whole,
+        "Time from which a statement is logged with its plan; 0 = none is",
+        unit="ms",
+    ),
 )
 
 _BY_NAME = {option.name: option for option in OPTIONS}

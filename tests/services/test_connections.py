@@ -1,7 +1,8 @@
-"""What PostgreSQL is told of a connection, and how long it lets a statement run."""
+"""What PostgreSQL is told of a connection, how long it lets a statement run, and its plans."""
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -12,10 +13,13 @@ from tgecrawler.storage import schema
 from tgecrawler.storage.engine import (
     WRITER_LOCK,
     create_engine,
+    pool_usage,
+    query_timings,
     reading,
     write_transaction,
 )
 from tgecrawler.storage.engine_settings import EngineSettings
+from tgecrawler.storage.models import MENTIONS
 from tgecrawler.storage.retry import is_transient
 
 SLEEP = sa.text("SELECT pg_sleep(0.6)")
@@ -30,7 +34,7 @@ def engine(postgresql_url):
 
 
 def shown(engine, name: str) -> str:
-    with reading(engine) as connection:
+    with reading(engine, "shown") as connection:
         return connection.scalar(sa.text(f"SHOW {name}"))
 
 
@@ -42,7 +46,7 @@ def test_a_read_that_takes_too_long_is_ended_and_says_which_option(engine):
     started = time.monotonic()
     with (
         pytest.raises(DatabaseError, match="raise TGE_DATABASE_STATEMENT_TIMEOUT_S"),
-        reading(engine) as connection,
+        reading(engine, "sleep") as connection,
     ):
         connection.execute(SLEEP)
     assert time.monotonic() - started < 0.6
@@ -58,9 +62,10 @@ def test_a_write_that_takes_too_long_is_ended(engine):
 
 
 def test_an_unlimited_transaction_and_those_after_it(engine):
-    with write_transaction(engine, limited=False) as connection:
+    with write_transaction(engine, "migrate", limited=False) as connection:
         connection.execute(SLEEP)
     assert shown(engine, "statement_timeout") == "200ms"
+    assert query_timings(engine)["migrate"].p50_ms > 500
 
 
 def test_no_statement_timeout(postgresql_url):
@@ -95,7 +100,58 @@ def test_the_wait_for_a_turn_is_bounded_by_its_own_timeout(postgresql_url):
 
 
 def test_a_connection_is_given_back_without_its_transaction(engine):
-    with reading(engine) as connection:
+    with reading(engine, "left") as connection:
         connection.execute(sa.text("CREATE TABLE left_over (x int)"))
-    with reading(engine) as connection:
+    with reading(engine, "left") as connection:
         assert not sa.inspect(connection).has_table("left_over")
+
+
+def test_a_pool_that_is_used_by_many(postgresql_url):
+    settings = EngineSettings(pool_size=2, pool_overflow=1, pool_timeout_s=30)
+    engine = create_engine(postgresql_url, settings)
+    failures = []
+
+    def read() -> None:
+        try:
+            for _ in range(5):
+                with reading(engine, "many") as connection:
+                    connection.execute(sa.text("SELECT pg_sleep(0.01)"))
+        except DatabaseError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert query_timings(engine)["many"].count == 100
+    usage = pool_usage(engine)
+    assert (usage.checked_out, usage.overflow, usage.waiting, usage.peak) == (0, 0, 0, 3)
+    engine.dispose()
+
+
+def test_a_slow_statement_is_logged_with_its_plan_and_without_values(postgresql_url, caplog):
+    engine = create_engine(postgresql_url, EngineSettings(slow_query_ms=0.001))
+    schema.upgrade(engine)
+    caplog.clear()
+    with reading(engine, "by_title") as connection:
+        query = sa.select(MENTIONS.c.id).where(MENTIONS.c.title.in_(["Acme's", "hidden"]))
+        connection.execute(query).all()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("slow query by_title: ")
+    assert "0 rows: SELECT mentions.id FROM mentions WHERE mentions.title IN (" in line
+    assert "; plan: Seq Scan on mentions (cost=" in line
+    assert "Acme" not in line
+    assert "hidden" not in line
+    engine.dispose()
+
+
+def test_a_statement_that_was_ended_is_logged(postgresql_url, caplog):
+    settings = EngineSettings(statement_timeout_s=0.2, slow_query_ms=100)
+    engine = create_engine(postgresql_url, settings)
+    with pytest.raises(DatabaseError), reading(engine, "sleep") as connection:
+        connection.execute(SLEEP)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "? rows: SELECT pg_sleep(0.6); plan: Result (cost=" in line
+    engine.dispose()

@@ -71,6 +71,7 @@ def test_a_secrets_value_is_not_repeated() -> None:
     secrets = [option for option in OPTIONS if option.secret]
     assert {option.name for option in secrets} == {
         "TGE_CACHE_URL",
+        "TGE_DATABASE_REPLICA_URL",
         "TGE_DATABASE_URL",
         "TGE_REDIS_URL",
     }

@@ -34,7 +34,7 @@ class Command(TgeCommand):
 
         revision = args[1] if len(args) == 2 else ""
         # what changes or copies a whole table takes as long as it takes
-        settings = EngineSettings(program="db", statement_timeout_s=0)
+        settings = EngineSettings(program="db", statement_timeout_s=0, slow_query_ms=0)
         engine = create_engine(str(self.options()["TGE_DATABASE_URL"]), settings)
         if action == "upgrade":
             schema.upgrade(engine, revision or "head")

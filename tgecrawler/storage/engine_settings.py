@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ class EngineSettings:
 
     ``program`` is what PostgreSQL is told of who connects, after "tgecrawler".
     ``lock_wait_s`` is how long a writing transaction waits for its turn: a batch of
-    500 takes 0.1 s, a migration takes longest. A ``statement_timeout_s`` of 0
-    stands for none.
+    500 takes 0.1 s, a migration takes longest. A ``statement_timeout_s`` or
+    ``slow_query_ms`` of 0 stands for none.
     """
 
     program: str = ""
@@ -29,6 +29,9 @@ class EngineSettings:
     pool_timeout_s: float = 30.0
     pool_recycle_s: float = 3600.0
     statement_timeout_s: float = 60.0
+    slow_query_ms: float = 200.0
+    replica_url: str = field(default="", repr=False)
+    replica_max_lag_s: float = 10.0
 
     @classmethod
     def from_options(cls, options: Mapping[str, Value], *, program: str = "") -> Self:
@@ -40,6 +43,9 @@ class EngineSettings:
             pool_timeout_s=float(options["TGE_DATABASE_POOL_TIMEOUT_S"]),
             pool_recycle_s=float(options["TGE_DATABASE_POOL_RECYCLE_S"]),
             statement_timeout_s=float(options["TGE_DATABASE_STATEMENT_TIMEOUT_S"]),
+            slow_query_ms=float(options["TGE_DATABASE_SLOW_QUERY_MS"]),
+            replica_url=str(options["TGE_DATABASE_REPLICA_URL"]),
+            replica_max_lag_s=float(options["TGE_DATABASE_REPLICA_MAX_LAG_S"]),
         )
 
     @property

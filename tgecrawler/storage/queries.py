@@ -147,14 +147,14 @@ def recent_alerts(
     told_at = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)  # within one batch
     order = (ALERTS.c.created_at.desc(), told_at.desc(), ALERTS.c.id)
     newest = query.order_by(*order).limit(limit)
-    with reading(engine) as connection:
+    with reading(engine, "recent_alerts") as connection:
         return _alert_rows(connection, connection.execute(newest).all())
 
 
 def recent_runs(engine: Engine, limit: int = 10) -> list[RunRow]:
     """Return the last runs, newest first."""
     query = sa.select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
-    with reading(engine) as connection:
+    with reading(engine, "recent_runs") as connection:
         return [RunRow(**row._mapping) for row in connection.execute(query)]
 
 
@@ -162,13 +162,13 @@ def source_health(engine: Engine) -> list[SourceRow]:
     """Return every source that was ever polled, by slug."""
     columns = [SOURCES.c[name] for name in SourceRow.__dataclass_fields__]
     query = sa.select(*columns).order_by(SOURCES.c.slug)
-    with reading(engine) as connection:
+    with reading(engine, "source_health") as connection:
         return [SourceRow(**row._mapping) for row in connection.execute(query)]
 
 
 def company_names(engine: Engine) -> list[str]:
     """Return the names of all companies that the database knows, sorted."""
-    with reading(engine) as connection:
+    with reading(engine, "company_names") as connection:
         return sorted(connection.scalars(sa.select(COMPANIES.c.name)))
 
 
@@ -180,7 +180,7 @@ def known_stories(engine: Engine, *, since: datetime) -> dict[str, str]:
     original = sa.func.coalesce(MENTIONS.c.duplicate_of, MENTIONS.c.id)
     query = sa.select(MENTIONS.c.url_key, MENTIONS.c.text_key, original)
     known: dict[str, str] = {}
-    with reading(engine) as connection:
+    with reading(engine, "known_stories", primary=True) as connection:
         for url_key, text_key, id_ in connection.execute(
             query.where(MENTIONS.c.stored_at >= since)
         ):
@@ -200,7 +200,7 @@ def fingerprints(engine: Engine, *, since: datetime) -> Iterator[tuple[str, byte
         .join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
         .where(MENTIONS.c.stored_at >= since, MENTION_TRAITS.c.fingerprint != b"")
     )
-    with reading(engine) as connection:
+    with reading(engine, "fingerprints", primary=True) as connection:
         rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
         yield from rows
 
@@ -210,7 +210,7 @@ def counts(engine: Engine) -> dict[str, int]:
     tables = Base.metadata.sorted_tables
     sizes = [sa.select(sa.func.count()).select_from(table).scalar_subquery() for table in tables]
     copies = sa.select(sa.func.count(MENTIONS.c.duplicate_of)).scalar_subquery()
-    with reading(engine) as connection:
+    with reading(engine, "row_counts") as connection:
         row = connection.execute(sa.select(*sizes, copies)).one()
     return dict(zip([*(table.name for table in tables), "duplicates"], row, strict=True))
 

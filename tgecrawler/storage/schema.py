@@ -80,7 +80,7 @@ def _migrate(
     engine: Engine, config: Config, run: Callable[[Config, str], None], revision: str
 ) -> None:
     try:
-        with write_transaction(engine, limited=False) as connection:
+        with write_transaction(engine, "migrate", limited=False) as connection:
             # Looked at again under the lock: another process may have been quicker.
             _refuse_newer(config, _revision(connection))
             config.attributes["connection"] = connection
