@@ -15,8 +15,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from tgecrawler.cli import open_database
 from tgecrawler.errors import DatabaseError
+from tgecrawler.options import read_options
 from tgecrawler.storage import replica as replica_module
+from tgecrawler.storage import schema
 from tgecrawler.storage.database import database_of
 from tgecrawler.storage.engine import (
     create_engine,
@@ -26,6 +29,9 @@ from tgecrawler.storage.engine import (
     write_transaction,
 )
 from tgecrawler.storage.engine_settings import EngineSettings
+from tgecrawler.storage.figures import database_stats
+from tgecrawler.storage.queries import recent_alerts
+from tgecrawler.storage.readiness import HEAD
 from tgecrawler.storage.replica import CHECK_EVERY_S, LONGEST_PAUSE_S
 
 MAX_LAG_S = 0.5
@@ -311,6 +317,26 @@ def test_a_slow_read_of_the_replica_is_explained_by_it(postgresql, standby, data
     database_of(engine).beside = nowhere
     assert served_by(engine) == standby.port
     assert "; plan: Result (cost=" in caplog.records[-1].getMessage()
+    engine.dispose()
+
+
+def test_a_command_reads_the_replica(postgresql, standby, database):
+    owner = create_engine(postgresql.url(database))
+    schema.upgrade(owner)
+    owner.dispose()
+    wait_until(lambda: ask(standby, database, "SELECT version_num FROM alembic_version") == HEAD)
+    given = {
+        "TGE_DATABASE_URL": postgresql.url(database),
+        "TGE_DATABASE_REPLICA_URL": standby.url(database),
+    }
+    engine = open_database(read_options(given, {}), "alerts")
+    assert recent_alerts(engine) == []
+    usage = replica_usage(engine)
+    assert (usage.reads, usage.fallbacks) == (1, 0)
+    with reading(engine, "shown") as connection:
+        shown = connection.scalar(sa.text("SHOW application_name"))
+    assert shown == "tgecrawler alerts"
+    assert database_stats(engine)["tge/database/replica_reads"] == 2
     engine.dispose()
 
 
