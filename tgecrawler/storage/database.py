@@ -51,9 +51,13 @@ class Database:
         self._slow_s = settings.slow_query_ms / 1_000 or math.inf
         self._wrote_s = -math.inf
 
-    def watch(self, name: str, *, writes: bool = False) -> Watch:
-        """Return the watch of a query that begins now."""
-        return Watch(name, slow_s=self._slow_s, fetches=not writes)
+    def watch(self, name: str, *, writes: bool = False, logs: bool = True) -> Watch:
+        """Return the watch of a query that begins now.
+
+        Args:
+            logs: False where a statement that takes long is nothing to be told.
+        """
+        return Watch(name, slow_s=self._slow_s if logs else math.inf, fetches=not writes)
 
     def stop(self, watch: Watch, server: Engine | None = None) -> None:
         """Count a query that has ended; to be called when its connection is given back."""

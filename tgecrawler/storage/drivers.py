@@ -16,7 +16,6 @@ from sqlalchemy.pool import NullPool
 
 from tgecrawler.errors import DatabaseError
 from tgecrawler.storage.failures import database_error
-from tgecrawler.storage.query_timing import WATCH
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -105,10 +104,7 @@ def _sqlite(url: URL, settings: EngineSettings, arguments: dict[str, Any]) -> En
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("tge_write", False)
-        # its wait is not that of a statement, and has no plan
-        connection.exec_driver_sql(
-            "BEGIN IMMEDIATE" if writes else "BEGIN", execution_options={WATCH: None}
-        )
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

@@ -15,7 +15,7 @@ from tgecrawler.storage.database import ATTACHED, Database, database_of
 from tgecrawler.storage.drivers import make_engine, parse_url, statement_timeout
 from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.failures import database_error
-from tgecrawler.storage.query_timing import WATCH, QueryTiming, tell_watches
+from tgecrawler.storage.query_timing import QueryTiming, tell_watches
 from tgecrawler.storage.replica import Replica, ReplicaUsage
 
 if TYPE_CHECKING:
@@ -89,7 +89,12 @@ def reading(engine: Engine, name: str, *, primary: bool = False) -> Iterator[Con
     try:
         with database.connect_to_read(primary=primary) as connection:
             server = connection.engine
-            yield connection.execution_options(**{WATCH: watch})
+            connection.begin()  # here: what SQLite executes for it is no statement of the query
+            watch.attach(connection)
+            try:
+                yield connection
+            finally:
+                watch.detach()
     except SQLAlchemyError as error:
         _note_lost(database, server, error)
         raise database_error(error, server.url) from error
@@ -111,14 +116,18 @@ def write_transaction(
         limited: False where a statement may take longer than the statement timeout.
     """
     database = database_of(engine)
-    watch = database.watch(name, writes=True)
+    watch = database.watch(name, writes=True, logs=limited)
     try:
         with database.gauge.connect() as connection:
             connection = connection.execution_options(tge_write=True)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
                     connection.exec_driver_sql(_take_turn(database.settings, limited))
-                yield connection.execution_options(**{WATCH: watch if limited else None})
+                watch.attach(connection)
+                try:
+                    yield connection
+                finally:
+                    watch.detach()
     finally:
         database.wrote()
         database.stop(watch)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -15,8 +15,7 @@ from tgecrawler.domain.histogram import Histogram
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-WATCH = "tge_watch"
-"""Execution option of a connection: the `Watch` that its statements are told to."""
+_WATCH = "tge_watch"  # in Connection.info: an execution option would cost 10 us a connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +51,17 @@ def _timing(histogram: Histogram) -> QueryTiming:
     return QueryTiming(count=histogram.count, p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A statement of a named query. ``rows`` is None where the driver does not know.
+    """A slow statement of a named query. ``rows`` is None where the driver does not know.
 
     ``parameters`` is None of a statement that was run for many rows.
     """
 
     text: str
     parameters: Any
-    took_s: float = 0.0
-    rows: int | None = None
+    took_s: float
+    rows: int | None
 
 
 class Watch:
@@ -81,10 +80,13 @@ class Watch:
         "_began_s",
         "_executed_s",
         "_fetches",
+        "_info",
+        "_parameters",
+        "_rows",
         "_spent_s",
         "_started_s",
-        "_statement",
         "_streams",
+        "_text",
         "name",
         "slow",
         "slow_s",
@@ -95,70 +97,84 @@ class Watch:
         self.slow_s = slow_s
         self.slow: list[Statement] = []
         self._fetches = fetches
-        self._statement: Statement | None = None
-        self._began_s = self._executed_s = self._spent_s = 0.0
         self._streams = False
-        self._started_s = time.perf_counter()
+        self._spent_s = 0.0
+        self._text: str | None = None
+        self._started_s = perf_counter()
+
+    def attach(self, connection: Connection) -> None:
+        """Let the statements of a connection be told to this watch, until `detach`."""
+        self._info = connection.info  # kept: a connection that is lost has none
+        self._info[_WATCH] = self
+
+    def detach(self) -> None:
+        """Be told no more; to be called before the connection is given back."""
+        self._info.pop(_WATCH, None)  # it goes with a connection that is lost
 
     def begin(self, text: str, parameters: Any, *, streams: bool) -> None:
         """Note that a statement is sent."""
-        self._began_s = self._end()
+        now_s = perf_counter()
+        if self._text is not None:
+            self._end(now_s)
+        if streams:
+            self._streams = True
+        self._text = text
+        self._parameters = parameters
+        self._began_s = now_s
         self._executed_s = 0.0
-        self._streams = self._streams or streams
-        self._statement = Statement(text=text, parameters=parameters)
+        self._rows = -1
 
     def executed(self, rows: int) -> None:
         """Note that it is done, but for its rows; -1 where their number is not known."""
-        self._executed_s = time.perf_counter()
-        if self._statement is not None and rows >= 0:
-            self._statement.rows = rows
+        self._executed_s = perf_counter()
+        self._rows = rows
 
     def stop(self) -> float:
         """Return how many seconds the query took."""
-        now_s = self._end()
+        now_s = perf_counter()
+        if self._text is not None:
+            self._end(now_s)
+            self._text = None
         return self._spent_s if self._streams else now_s - self._started_s
 
-    def _end(self) -> float:
-        now_s = time.perf_counter()
-        statement, self._statement = self._statement, None
-        if statement is not None:
-            fetched = self._fetches and not self._streams
-            # a statement that failed, or was ended, was never executed
-            ended_s = now_s if fetched or not self._executed_s else self._executed_s
-            statement.took_s = ended_s - self._began_s
-            self._spent_s += statement.took_s
-            if statement.took_s >= self.slow_s:
-                self.slow.append(statement)
-        return now_s
+    def _end(self, now_s: float) -> None:
+        fetched = self._fetches and not self._streams
+        # a statement that failed, or was ended, was never executed
+        ended_s = now_s if fetched or not self._executed_s else self._executed_s
+        took_s = ended_s - self._began_s
+        self._spent_s += took_s
+        if took_s >= self.slow_s and self._text is not None:
+            rows = self._rows if self._rows >= 0 else None
+            slow = Statement(text=self._text, parameters=self._parameters, took_s=took_s, rows=rows)
+            self.slow.append(slow)
 
 
 def tell_watches(engine: Engine) -> None:
-    """Let the statements of an engine's connections be told to the watch that these have."""
+    """Let an engine's statements be told to the watch that their connection has."""
     event.listen(engine, "before_cursor_execute", _before)
     event.listen(engine, "after_cursor_execute", _after)
 
 
 def _before(
-    _connection: Connection,
+    connection: Connection,
     _cursor: Any,
     statement: str,
     parameters: Any,
     context: Any,
     executemany: bool,
 ) -> None:
-    options = context.execution_options
-    if (watch := options.get(WATCH)) is not None:
+    if (watch := connection.info.get(_WATCH)) is not None:
         given = None if executemany else parameters
-        watch.begin(statement, given, streams="yield_per" in options)
+        watch.begin(statement, given, streams="yield_per" in context.execution_options)
 
 
 def _after(
-    _connection: Connection,
+    connection: Connection,
     cursor: Any,
     _statement: str,
     _parameters: Any,
-    context: Any,
+    _context: Any,
     _executemany: bool,
 ) -> None:
-    if (watch := context.execution_options.get(WATCH)) is not None:
+    if (watch := connection.info.get(_WATCH)) is not None:
         watch.executed(cursor.rowcount)
