@@ -99,6 +99,27 @@ def test_the_wait_for_a_turn_is_bounded_by_its_own_timeout(postgresql_url):
     holder.dispose()
 
 
+def backend(engine) -> int:
+    """Return the number of the server's process that answers."""
+    with reading(engine, "backend") as connection:
+        return connection.scalar(sa.text("SELECT pg_backend_pid()"))
+
+
+def test_a_connection_that_was_cut_costs_no_failed_read(engine, postgresql):
+    first = backend(engine)
+    assert backend(engine) == first
+    postgresql.execute(f"SELECT pg_terminate_backend({first}, 10000)")
+    assert backend(engine) != first
+
+
+def test_an_old_connection_is_made_anew(postgresql_url):
+    engine = create_engine(postgresql_url, EngineSettings(pool_recycle_s=0.5))
+    first = backend(engine)
+    time.sleep(0.6)
+    assert backend(engine) != first
+    engine.dispose()
+
+
 def test_a_connection_is_given_back_without_its_transaction(engine):
     with reading(engine, "left") as connection:
         connection.execute(sa.text("CREATE TABLE left_over (x int)"))

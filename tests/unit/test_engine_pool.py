@@ -84,6 +84,15 @@ def test_an_engine_of_others_is_refused(tmp_path: Path) -> None:
         pool_usage(other)
 
 
+def test_a_replicas_url_that_cannot_be_used_names_its_option(tmp_path: Path) -> None:
+    settings = EngineSettings(replica_url="mysql://user:secret@replica/tge")
+    with pytest.raises(DatabaseError) as caught:
+        create_engine(f"sqlite:///{tmp_path}/tge.db", settings)
+    told = str(caught.value)
+    assert told.startswith("TGE_DATABASE_REPLICA_URL: no database engine 'mysql'")
+    assert "secret" not in told
+
+
 def test_a_replica_is_for_postgresql(tmp_path: Path) -> None:
     settings = EngineSettings(replica_url="postgresql://user:secret@replica/tge")
     with pytest.raises(DatabaseError, match="TGE_DATABASE_REPLICA_URL is for PostgreSQL") as caught:

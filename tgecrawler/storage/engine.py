@@ -165,7 +165,10 @@ def _engines(url: URL, settings: EngineSettings) -> tuple[Engine, Engine]:
 def _replica(primary: URL, settings: EngineSettings) -> Replica | None:
     if not settings.replica_url:
         return None
-    url = parse_url(settings.replica_url)
+    try:
+        url = parse_url(settings.replica_url)
+    except DatabaseError as error:
+        raise DatabaseError(f"TGE_DATABASE_REPLICA_URL: {error}") from None
     if "sqlite" in (primary.drivername, url.drivername):
         raise DatabaseError("TGE_DATABASE_REPLICA_URL is for PostgreSQL alone; leave it empty")
     # the primary stands ready in its place

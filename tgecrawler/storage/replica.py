@@ -25,6 +25,8 @@ CHECK_EVERY_S = 2.0
 LONGEST_PAUSE_S = 60.0
 """Between two attempts to reach a replica that is away; the first pauses are shorter."""
 
+_FALLBACK = "the database itself is read"
+
 # All that was received is replayed: nothing is missing, however long ago the last change was.
 # That holds only while a receiver runs; without one, the age of what was replayed last is the
 # most that may be missing. It is unknown (null) where nothing was replayed since the start.
@@ -152,6 +154,3 @@ class Replica:
         if state != self._state:
             self._state = state
             logger.log(level, "database: %s", line)
-
-
-_FALLBACK = "the database itself is read"
