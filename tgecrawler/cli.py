@@ -15,6 +15,7 @@ from scrapy.commands import ScrapyCommand
 from tgecrawler.addon import options_of
 from tgecrawler.errors import ArgumentError, DatabaseError, UserError
 from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.readiness import ensure_schema
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class TgeCommand(ScrapyCommand):
             raise RuntimeError("a command has settings once Scrapy has read them")
         return options_of(self.settings)
 
+    def open_database(self) -> Engine:
+        """Return the engine of the database, which is told this command's name."""
+        return open_database(self.options(), self._name())
+
     def _refuse_rest(self, args: list[str]) -> None:
         for arg in args:
             if arg.startswith("-") and arg != "-":
@@ -77,8 +82,11 @@ def fail(error: UserError) -> int:
     return 2
 
 
-def open_database(options: dict[str, Value]) -> Engine:
+def open_database(options: dict[str, Value], program: str = "") -> Engine:
     """Return the engine of an existing database, upgraded where it is older.
+
+    Args:
+        program: what PostgreSQL is told of who connects, after "tgecrawler".
 
     Raises:
         DatabaseError: there is none yet, or it cannot be used.
@@ -88,7 +96,7 @@ def open_database(options: dict[str, Value]) -> Engine:
         raise DatabaseError(
             f"there is no database {url.removeprefix(SQLITE)} yet; run `scrapy crawl rss` first"
         )
-    engine = create_engine(url)
+    engine = create_engine(url, EngineSettings.from_options(options, program=program))
     ensure_schema(engine)
     return engine
 

@@ -223,6 +223,63 @@ OPTIONS: tuple[Option, ...] = (
         "Longest time that a row waits for its batch",
         unit="s",
     ),
+    Option(
+        "TGE_DATABASE_POOL_SIZE",
+        20,
+        _positive_whole,
+        "Connections to the database that a process keeps open; opened as they are needed",
+        unit="connections",
+    ),
+    Option(
+        "TGE_DATABASE_POOL_OVERFLOW",
+        10,
+        _whole,
+        "Connections beyond those, closed after use",
+        unit="connections",
+    ),
+    Option(
+        "TGE_DATABASE_POOL_TIMEOUT_S",
+        30.0,
+        _positive,
+        "Longest wait for a connection while all are in use",
+        unit="s",
+    ),
+    Option(
+        "TGE_DATABASE_POOL_RECYCLE_S",
+        3600.0,
+        _positive,
+        "Age from which a connection is made anew before its next use (PostgreSQL)",
+        unit="s",
+    ),
+    Option(
+        "TGE_DATABASE_STATEMENT_TIMEOUT_S",
+        60,
+        _whole,
+        "Time after which PostgreSQL ends a statement, but not one of `scrapy db`; 0 = none",
+        unit="s",
+    ),
+    Option(
+        "TGE_DATABASE_REPLICA_URL",
+        "",
+        _text,
+        "Streaming replica of a PostgreSQL database, postgresql://…: what only shows is read "
+        "from it; empty = none",
+        secret=True,
+    ),
+    Option(
+        "TGE_DATABASE_REPLICA_MAX_LAG_S",
+        10.0,
+        _positive,
+        "How far the replica may be behind; beyond, the database itself is read",
+        unit="s",
+    ),
+    Option(
+        "TGE_DATABASE_SLOW_QUERY_MS",
+        200,
+        _whole,
+        "Time from which a statement is logged with its plan; 0 = none is",
+        unit="ms",
+    ),
 )
 
 _BY_NAME = {option.name: option for option in OPTIONS}

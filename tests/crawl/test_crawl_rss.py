@@ -58,6 +58,16 @@ def test_from_feed_to_alert(project: Project, desk: Web) -> None:
     assert companies == [("Nimbus Protocol",)]
 
 
+def test_the_report_tells_how_long_the_database_took(project: Project, desk: Web) -> None:
+    database = project.crawl("rss")["database"]
+    assert database["pool"]["size"] == 20
+    assert 1 <= database["pool"]["peak"] <= 20
+    assert database["replica"] is None
+    took = database["query_ms"]
+    assert {"seen_index", "known_stories", "read_polls", "write_batch"} <= took.keys()
+    assert 0 < took["write_batch"]["p50"] <= took["write_batch"]["p99"]
+
+
 def test_what_the_title_rules_out_is_not_fetched(project: Project, desk: Web) -> None:
     report = project.crawl("rss")
     assert WIDOW.path not in desk.asked

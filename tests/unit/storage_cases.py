@@ -35,6 +35,7 @@ from tgecrawler.storage.accounts import (
 )
 from tgecrawler.storage.batch import Batch, Rejected
 from tgecrawler.storage.engine import create_engine, write_transaction
+from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.models import ALERTS, MENTIONS, RUNS, SEEN, SOURCES, Base
 from tgecrawler.storage.queries import (
     company_names,
@@ -617,7 +618,7 @@ class WriterCases:
         assert new_rows == len(shared)
 
     def test_a_lock_that_is_never_released_ends_in_one_line(self, engine):
-        impatient = create_engine(url_of(engine), lock_wait_s=0.01)
+        impatient = create_engine(url_of(engine), EngineSettings(lock_wait_s=0.01))
         waits = []
         with write_transaction(engine), pytest.raises(DatabaseError, match="lock"):
             Writer(impatient, sleep=waits.append).write(batch(mention(1)))
@@ -625,7 +626,7 @@ class WriterCases:
         impatient.dispose()
 
     def test_a_lock_that_is_released_is_waited_for(self, engine):
-        impatient = create_engine(url_of(engine), lock_wait_s=0.01)
+        impatient = create_engine(url_of(engine), EngineSettings(lock_wait_s=0.01))
         holder = write_transaction(engine)
         holder.__enter__()
 

@@ -69,7 +69,11 @@ def test_only_secrets_come_from_files() -> None:
 
 def test_a_secrets_value_is_not_repeated() -> None:
     secrets = [option for option in OPTIONS if option.secret]
-    known = {"TGE_CACHE_URL", "TGE_DATABASE_URL", "TGE_REDIS_URL"}
-    assert {option.name for option in secrets} == known
+    assert {option.name for option in secrets} == {
+        "TGE_CACHE_URL",
+        "TGE_DATABASE_REPLICA_URL",
+        "TGE_DATABASE_URL",
+        "TGE_REDIS_URL",
+    }
     for option in secrets:
         assert option.read("postgresql://u:p@h/d") == "postgresql://u:p@h/d"

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from tgecrawler.errors import DatabaseError
 from tgecrawler.storage.engine import create_engine, database_error, write_transaction
+from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.retry import is_transient
 
 NOBODY = 65_534
@@ -49,7 +50,7 @@ def test_folders_are_made_and_relative_paths_start_here(tmp_path, monkeypatch):
 
 
 def test_a_writing_transaction_excludes_another_and_not_a_reader(engine, tmp_path):
-    impatient = create_engine(f"sqlite:///{tmp_path}/tge.db", lock_wait_s=0.01)
+    impatient = create_engine(f"sqlite:///{tmp_path}/tge.db", EngineSettings(lock_wait_s=0.01))
     with write_transaction(engine) as connection:
         connection.execute(sa.text("CREATE TABLE t (x INTEGER)"))
         with impatient.connect() as reader:

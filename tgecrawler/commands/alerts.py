@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tgecrawler.cli import TgeCommand, json_flag, moment, one_of, open_database
+from tgecrawler.cli import TgeCommand, json_flag, moment, one_of
 from tgecrawler.errors import ArgumentError
 from tgecrawler.items import KINDS
 from tgecrawler.storage.queries import AlertRow, company_names, recent_alerts
@@ -53,7 +53,7 @@ class Command(TgeCommand):
         json_flag(parser)
 
     def act(self, args: list[str], opts: argparse.Namespace) -> None:
-        engine = open_database(self.options())
+        engine = self.open_database()
         alerts = recent_alerts(
             engine,
             company=_company(engine, opts.company),

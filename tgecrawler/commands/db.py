@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tgecrawler.cli import TgeCommand, one_of
 from tgecrawler.errors import ArgumentError
 from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.engine_settings import EngineSettings
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +33,9 @@ class Command(TgeCommand):
         from tgecrawler.storage import schema  # alembic, which no other command needs
 
         revision = args[1] if len(args) == 2 else ""
-        engine = create_engine(str(self.options()["TGE_DATABASE_URL"]))
+        # what changes or copies a whole table takes as long as it takes
+        settings = EngineSettings(program="db", statement_timeout_s=0, slow_query_ms=0)
+        engine = create_engine(str(self.options()["TGE_DATABASE_URL"]), settings)
         if action == "upgrade":
             schema.upgrade(engine, revision or "head")
         elif action == "downgrade":

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tgecrawler.cli import TgeCommand, json_flag, moment, one_of, open_database
+from tgecrawler.cli import TgeCommand, json_flag, moment, one_of
 from tgecrawler.errors import ArgumentError
 from tgecrawler.items import KINDS, STATUSES
 from tgecrawler.storage.event_queries import (
@@ -68,7 +68,7 @@ class Command(TgeCommand):
         action, rest = (args[0], args[1:]) if args else ("", [])
         if action and action not in ("show", "merge", "split"):
             raise ArgumentError(f"events knows show, merge and split, not {action!r}")
-        engine = open_database(self.options())
+        engine = self.open_database()
         if action == "show":
             _show(engine, rest, json=opts.json)
         elif action == "merge":

@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from tgecrawler.cli import TgeCommand, json_flag, open_database
+from tgecrawler.cli import TgeCommand, json_flag
 from tgecrawler.storage.queries import RunRow, recent_runs
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Command(TgeCommand):
         json_flag(parser)
 
     def act(self, args: list[str], opts: argparse.Namespace) -> None:
-        runs = recent_runs(open_database(self.options()), limit=max(1, opts.limit))
+        runs = recent_runs(self.open_database(), limit=max(1, opts.limit))
         if opts.json:
             shown = orjson.dumps([run.report for run in runs], option=orjson.OPT_INDENT_2)
             sys.stdout.write(shown.decode() + "\n")

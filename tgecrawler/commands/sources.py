@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tgecrawler.cli import TgeCommand, database_exists, json_flag, one_of, open_database
+from tgecrawler.cli import TgeCommand, database_exists, json_flag, one_of
 from tgecrawler.config.loader import load_sources
 from tgecrawler.domain.alert import rfc3339
 from tgecrawler.domain.feed_history import FeedHistory, usual_gap_s
@@ -77,7 +77,7 @@ class Command(TgeCommand):
         one_of(args[0], ACTIONS, "action")
         options = self.options()
         url = str(options["TGE_DATABASE_URL"])
-        health = source_health(open_database(options)) if database_exists(url) else []
+        health = source_health(self.open_database()) if database_exists(url) else []
         rows = listed(load_sources(str(options["TGE_SOURCES"])), health, datetime.now(UTC))
         if opts.json:
             shown = orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2)

@@ -99,6 +99,7 @@ class RunReport:
             await asyncio.sleep(WATCH_EVERY_S)
             if (ledger := self.crawler.get_extension(EntryLedger)) is not None:
                 ledger.publish()
+            self._publish_database()
             self.report = self._compose(spider, "running", datetime.now(UTC))
             await asyncio.to_thread(self._write)
 
@@ -145,6 +146,7 @@ class RunReport:
         finished_at = datetime.now(UTC)
         if self._writing is not None:
             self._writing.cancel()
+        self._publish_database()
         self.report = self._compose(spider.name, reason, finished_at)
         self._write()
 
@@ -187,6 +189,7 @@ class RunReport:
             "cache": self._cache(),
             "connections": self._connections(),
             "politeness": self._politeness(),
+            "database": self._database(),
             "latency_s": {stage: took.summary() for stage, took in self.durations.items()},
             "memory_bytes": {"peak": self.stats.get_value("memusage/max")},
             "targets": [
@@ -208,6 +211,14 @@ class RunReport:
         """Return what the process's cache has counted since it was opened."""
         settings = self.crawler.settings
         return open_cache(settings).stats() if settings.getbool("HTTPCACHE_ENABLED") else None
+
+    def _database(self) -> dict[str, Any] | None:
+        store = self.crawler.get_extension(Store)
+        return store.figures() if store is not None else None
+
+    def _publish_database(self) -> None:
+        if (store := self.crawler.get_extension(Store)) is not None:
+            store.publish(self.stats)
 
     def _connections(self) -> dict[str, Any] | None:
         opened = self._count("tge/connections/opened")

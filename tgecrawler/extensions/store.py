@@ -12,6 +12,8 @@ from scrapy.exceptions import NotConfigured
 from tgecrawler.addon import runtime_of
 from tgecrawler.storage.batch import Batch, Rejected, WriteResult
 from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.engine_settings import EngineSettings
+from tgecrawler.storage.figures import database_figures, database_stats
 from tgecrawler.storage.queries import fingerprints, known_stories
 from tgecrawler.storage.readiness import ensure_schema
 from tgecrawler.storage.seen import SeenIndex
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from scrapy.crawler import Crawler
+    from scrapy.statscollectors import StatsCollector
     from sqlalchemy import Engine
 
     from tgecrawler.items import Mention
@@ -50,7 +53,10 @@ class Store:
         if not getattr(crawler.spider, "stores", False):
             raise NotConfigured
         runtime = runtime_of(crawler)
-        engine = create_engine(str(runtime.options["TGE_DATABASE_URL"]))
+        settings = EngineSettings.from_options(
+            runtime.options, program=getattr(crawler.spider, "name", "")
+        )
+        engine = create_engine(str(runtime.options["TGE_DATABASE_URL"]), settings)
         ensure_schema(engine)
         store = cls(engine, runtime)
         store.writer.sync_companies(runtime.watchlist.companies)
@@ -94,6 +100,15 @@ class Store:
     def write_run(self, report: dict[str, Any]) -> None:
         """Store a run's report."""
         self.writer.write_run(report)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was measured of the database so far; see docs/report.md."""
+        return database_figures(self.engine)
+
+    def publish(self, stats: StatsCollector) -> None:
+        """Put what was measured of the database among the stats."""
+        for name, value in database_stats(self.engine).items():
+            stats.set_value(name, value)
 
     def close(self) -> None:
         """Give the connections back."""

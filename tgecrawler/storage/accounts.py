@@ -76,5 +76,5 @@ def follower_history(
         .where(table.c.platform == platform, table.c.handle == handle, table.c.day >= since)
         .order_by(table.c.day)
     )
-    with reading(engine) as connection:
+    with reading(engine, "follower_history") as connection:
         return [FollowerRow(**row._mapping) for row in connection.execute(query)]

@@ -120,7 +120,7 @@ def recent_events(
         EVENTS.c.kind == kind if kind is not None else None,
         EVENTS.c.status == status if status is not None else None,
     ]
-    with reading(engine) as connection:
+    with reading(engine, "recent_events") as connection:
         query = sa.select(EVENTS.c.id, EVENTS.c.last_seen_at).select_from(EVENTS)
         table: sa.FromClause = EVENTS
         id_: sa.ColumnElement[str] = EVENTS.c.id
@@ -163,7 +163,7 @@ def largest_events(engine: Engine, limit: int = 10) -> list[EventRow]:
     """Return the events that most texts tell of, copies included."""
     size = EVENTS.c.mentions + EVENTS.c.copies
     query = sa.select(EVENTS).order_by(size.desc(), EVENTS.c.id).limit(limit)
-    with reading(engine) as connection:
+    with reading(engine, "largest_events") as connection:
         return [EventRow(**row._mapping) for row in connection.execute(query)]
 
 
@@ -173,7 +173,7 @@ def find_events(engine: Engine, id_: str) -> list[EventRow]:
     An event that has been joined to another, or has taken a new id, is found
     under its old id as well.
     """
-    with reading(engine) as connection:
+    with reading(engine, "find_events") as connection:
         ids = _meant(connection, EVENTS.c.id, EVENTS.c.id, id_)
         ids |= _meant(connection, EVENT_REDIRECTS.c.old_id, EVENT_REDIRECTS.c.new_id, id_)
         query = sa.select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)
@@ -190,7 +190,7 @@ def mentions_of(engine: Engine, event_id: str) -> list[EventMentionRow]:
         .where(EVENT_MENTIONS.c.event_id == event_id)
         .order_by(told_at, MENTIONS.c.id)
     )
-    with reading(engine) as connection:
+    with reading(engine, "mentions_of") as connection:
         return [EventMentionRow(**row._mapping) for row in connection.execute(query)]
 
 

@@ -40,7 +40,7 @@ class PollState:
 def read_polls(engine: Engine) -> dict[str, PollState]:
     """Return the state of every source that was ever polled, by slug."""
     columns = [SOURCES.c[name] for name in PollState.__dataclass_fields__]
-    with reading(engine) as connection:
+    with reading(engine, "read_polls", primary=True) as connection:
         rows = connection.execute(sa.select(*columns))
         return {row.slug: PollState(**row._mapping) for row in rows}
 
@@ -64,5 +64,5 @@ def sources_of_coming_events(engine: Engine, *, since: str, until: str) -> set[s
         )
         .distinct()
     )
-    with reading(engine) as connection:
+    with reading(engine, "sources_of_coming_events") as connection:
         return set(connection.scalars(query))

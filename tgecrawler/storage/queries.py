@@ -161,7 +161,7 @@ def recent_alerts(
         ALERTS.c.kind == kind if kind is not None else None,
         ALERTS.c.status == status if status is not None else None,
     ]
-    with reading(engine) as connection:
+    with reading(engine, "recent_alerts") as connection:
         query = sa.select(ALERTS.c.id, ALERTS.c.position, ALERTS.c.created_at).select_from(ALERTS)
         position: sa.ColumnElement[int] = ALERTS.c.position
         score: sa.ColumnElement[float] = ALERTS.c.score
@@ -197,7 +197,7 @@ def _shown(page: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
 def recent_runs(engine: Engine, limit: int = 10) -> list[RunRow]:
     """Return the last runs, newest first."""
     query = sa.select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id).limit(limit)
-    with reading(engine) as connection:
+    with reading(engine, "recent_runs") as connection:
         return [RunRow(**row._mapping) for row in connection.execute(query)]
 
 
@@ -218,13 +218,13 @@ def source_health(engine: Engine, *, since: datetime | None = None) -> list[Sour
         count = sa.select(sa.func.count()).select_from(MENTIONS).where(*told).scalar_subquery()
         columns.append(count.label("mentions"))
     query = sa.select(*columns).order_by(SOURCES.c.slug)
-    with reading(engine) as connection:
+    with reading(engine, "source_health") as connection:
         return [SourceRow(**row._mapping) for row in connection.execute(query)]
 
 
 def company_names(engine: Engine) -> list[str]:
     """Return the names of all companies that the database knows, sorted."""
-    with reading(engine) as connection:
+    with reading(engine, "company_names") as connection:
         return sorted(connection.scalars(sa.select(COMPANIES.c.name)))
 
 
@@ -236,7 +236,7 @@ def known_stories(engine: Engine, *, since: datetime) -> dict[str, str]:
     original = sa.func.coalesce(MENTIONS.c.duplicate_of, MENTIONS.c.id)
     query = sa.select(MENTIONS.c.url_key, MENTIONS.c.text_key, original)
     known: dict[str, str] = {}
-    with reading(engine) as connection:
+    with reading(engine, "known_stories", primary=True) as connection:
         for url_key, text_key, id_ in connection.execute(
             query.where(MENTIONS.c.stored_at >= since)
         ):
@@ -256,7 +256,7 @@ def fingerprints(engine: Engine, *, since: datetime) -> Iterator[tuple[str, byte
         .join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
         .where(MENTIONS.c.stored_at >= since, MENTION_TRAITS.c.fingerprint != b"")
     )
-    with reading(engine) as connection:
+    with reading(engine, "fingerprints", primary=True) as connection:
         rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
         yield from rows
 
@@ -266,7 +266,7 @@ def counts(engine: Engine) -> dict[str, int]:
     tables = Base.metadata.sorted_tables
     sizes = [sa.select(sa.func.count()).select_from(table).scalar_subquery() for table in tables]
     copies = sa.select(sa.func.count(MENTIONS.c.duplicate_of)).scalar_subquery()
-    with reading(engine) as connection:
+    with reading(engine, "row_counts") as connection:
         row = connection.execute(sa.select(*sizes, copies)).one()
     return dict(zip([*(table.name for table in tables), "duplicates"], row, strict=True))
 

@@ -33,7 +33,7 @@ def ensure_schema(engine: Engine) -> None:
 
 
 def _revision(engine: Engine) -> str:
-    with reading(engine) as connection:
+    with reading(engine, "schema_revision", primary=True) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return ""
         rows = connection.exec_driver_sql("SELECT version_num FROM alembic_version")

@@ -134,10 +134,12 @@ def _steps(config: Config, found: str, revision: str, *, down: bool) -> list[tup
 def _step_connection(engine: Engine, script: Script) -> Iterator[Connection]:
     """Yield a connection in a transaction without other writers, or in none where that is due."""
     if engine.dialect.name == "postgresql" and getattr(script.module, "concurrent", False):
-        with engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()  # its statements may take as long as they need
+            connection.execute(sa.text("SET statement_timeout = 0"))
+            yield connection
     else:
-        with write_transaction(engine) as connection:
+        with write_transaction(engine, "migrate", limited=False) as connection:
             yield connection
 
 
@@ -153,6 +155,7 @@ def _migrating(engine: Engine) -> Iterator[None]:
         yield
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()  # or a pool of one connection would have none for the steps
         while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))):
             time.sleep(LOCK_POLL_S)
         try:

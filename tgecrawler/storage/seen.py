@@ -9,9 +9,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
-from tgecrawler.storage.engine import database_error
+from tgecrawler.storage.engine import reading
 from tgecrawler.storage.models import SEEN
 from tgecrawler.storage.writer import KEPT_OUTCOMES
 
@@ -49,12 +48,9 @@ class SeenIndex:
         query = sa.select(SEEN.c.id, SEEN.c.outcome, SEEN.c.rules_version)
         if since is not None:
             query = query.where(SEEN.c.seen_at >= since)
-        try:
-            with engine.connect() as connection:
-                rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
-                return cls((row.id, row.outcome, row.rules_version) for row in rows)
-        except SQLAlchemyError as error:
-            raise database_error(error, engine.url) from error
+        with reading(engine, "seen_index", primary=True) as connection:
+            rows = connection.execution_options(yield_per=FETCH_ROWS).execute(query)
+            return cls((row.id, row.outcome, row.rules_version) for row in rows)
 
     def known(self, id_: str, rules_version: str) -> bool:
         """Return whether `id_` is stored, or was rejected under the same rules."""

@@ -45,7 +45,7 @@ def daily_statistics(engine: Engine, *, since: datetime) -> list[DayRow]:
         day = day if isinstance(day, date) else date.fromisoformat(day)
         return days.setdefault(day, DayRow(day=day))
 
-    with reading(engine) as connection:
+    with reading(engine, "daily_statistics") as connection:
         for day, count in connection.execute(_by_day(MENTIONS.c.stored_at, since)):
             row_of(day).mentions = count
         for day, count in connection.execute(_by_day(EVENTS.c.created_at, since)):
@@ -70,7 +70,7 @@ def alert_latency(engine: Engine, *, since: datetime) -> LatencyRow:
     )
     place = {share: (ranked.c.total * share + 99) // 100 for share in (50, 95, 99)}
     query = sa.select(ranked).where(ranked.c.place.in_(place.values()))
-    with reading(engine) as connection:
+    with reading(engine, "alert_latency") as connection:
         rows = connection.execute(query).all()
     if not rows:
         return LatencyRow()

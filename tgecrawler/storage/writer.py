@@ -110,7 +110,7 @@ class Writer:
                 partitions.ensure_months(connection, month)
             return _write(connection, rows, now)
 
-        result = self._run(write)
+        result = self._run("write_batch", write)
         self._months.add(month)
         return result
 
@@ -120,7 +120,9 @@ class Writer:
         Remembered: the next grouping keeps to it.
         """
         now = self.clock()
-        return self._run(lambda connection: add_edit(connection, action, mentions, now))
+        return self._run(
+            "edit_events", lambda connection: add_edit(connection, action, mentions, now)
+        )
 
     def refresh_traits(self, anybodys: Container[str], ordinary: Container[str]) -> int:
         """Bring the traits and events of stored mentions up to this version's rules.
@@ -129,7 +131,8 @@ class Writer:
         """
         done = 0
         while count := self._run(
-            lambda connection: refresh_traits(connection, anybodys, ordinary, self.clock())
+            "refresh_traits",
+            lambda connection: refresh_traits(connection, anybodys, ordinary, self.clock()),
         ):
             done += count
         return done
@@ -137,20 +140,20 @@ class Writer:
     def sync_companies(self, companies: Iterable[WatchedCompany]) -> None:
         """Insert or update the watchlist's companies; to be called once at the start."""
         listed = list(companies)
-        self._run(lambda connection: records.write_companies(connection, listed))
+        self._run("sync_companies", lambda connection: records.write_companies(connection, listed))
 
     def record_sources(self, health: Iterable[SourceHealth]) -> None:
         """Insert or update what a run learnt of its sources."""
         listed = list(health)
-        self._run(lambda connection: records.write_sources(connection, listed))
+        self._run("record_sources", lambda connection: records.write_sources(connection, listed))
 
     def write_run(self, report: dict[str, Any]) -> None:
         """Insert or replace a run by its report."""
-        self._run(lambda connection: records.write_run(connection, report))
+        self._run("write_run", lambda connection: records.write_run(connection, report))
 
-    def _run(self, action: Callable[[Connection], T]) -> T:
+    def _run(self, name: str, action: Callable[[Connection], T]) -> T:
         def attempt() -> T:
-            with write_transaction(self.engine) as connection:
+            with write_transaction(self.engine, name) as connection:
                 return action(connection)
 
         return with_retries(attempt, url=self.engine.url, sleep=self.sleep)
