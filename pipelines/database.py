@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Batches that may wait while one is written; beyond, the crawl waits for the database.
+# Full batches that may gather while one is written, and are then written as one; beyond
+# them, the crawl waits for the database.
 BATCHES_AHEAD = 4
 
 Row = Mention | Rejected
@@ -38,9 +39,10 @@ class DatabasePipeline:
     """Adapter around `Store.write`. Options: TGE_DATABASE_BATCH_SIZE, TGE_DATABASE_BATCH_AGE_S.
 
     One writer at a time takes what has gathered, once it is enough or old
-    enough. An item that has passed is not yet stored: its outcome is booked
-    after the commit. A batch that the database refuses for good is booked as
-    failed and not remembered, so that the next run reads its entries again.
+    enough, and at once what a busy crawl brought while it wrote. An item that
+    has passed is not yet stored: its outcome is booked after the commit. A batch
+    that the database refuses for good is booked as failed and not remembered, so
+    that the next run reads its entries again.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class DatabasePipeline:
         if store is None or ledger is None or report is None:
             raise NotConfigured
         options = runtime_of(crawler).options
+        size = int(options["TGE_DATABASE_BATCH_SIZE"])
         pending: PendingRows[Row] = PendingRows(
-            most_rows=int(options["TGE_DATABASE_BATCH_SIZE"]),
+            most_rows=size,
             longest_wait_s=float(options["TGE_DATABASE_BATCH_AGE_S"]),
+            most_taken=BATCHES_AHEAD * size,
         )
         pipeline = cls(store, ledger, report, pending)
         crawler.signals.connect(pipeline.item_dropped, signal=signals.item_dropped)
@@ -74,7 +78,7 @@ class DatabasePipeline:
     async def process_item(self, item: Any) -> Any:
         if isinstance(item, Mention):
             self._add(item)
-            while len(self.pending.rows) > BATCHES_AHEAD * self.pending.most_rows:
+            while len(self.pending.rows) > self.pending.most_taken:
                 self._written.clear()
                 await self._written.wait()
         return item
@@ -104,7 +108,9 @@ class DatabasePipeline:
         while not (self._closing and not self.pending.rows):
             wait_s = self.pending.wait_s(time.monotonic())
             if wait_s == 0 or (self._closing and self.pending.rows):
+                started = time.perf_counter()
                 await self._write(self.pending.take())
+                self.pending.committed(time.perf_counter() - started)
                 self._written.set()
                 continue
             self._changed.clear()
