@@ -8,6 +8,7 @@ in all tables.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ STILL_S = 30.0
 def _server() -> Iterator[Any]:
     """Yield a PostgreSQL server as the tests start it."""
     path = Path(__file__).parents[1] / "services" / "conftest.py"
+    sys.path.append(str(path.parent))
     found = importlib.util.spec_from_file_location("services_conftest", path)
     if found is None or found.loader is None:
         raise RuntimeError(f"{path} cannot be loaded")

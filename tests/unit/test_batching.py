@@ -50,7 +50,7 @@ def test_a_few_rows_during_a_quick_commit_wait_for_more() -> None:
 
 def test_many_rows_during_a_quick_commit_do_not() -> None:
     rows: PendingRows[int] = PendingRows(most_rows=100, longest_wait_s=2)
-    for number in range(5):
+    for number in range(10):
         rows.add(number, 10.0)
     rows.committed(took_s=0.01)
     assert rows.wait_s(10.0) == 0.0
@@ -129,7 +129,7 @@ def test_a_slow_database_keeps_up_by_larger_batches() -> None:
 
 def test_a_slow_database_is_never_idle_under_load() -> None:
     assert len(crawl(per_s=115, commit_s=3.0).commits) >= 120 / 3 - 1
-    assert max(crawl(per_s=115, commit_s=0.1).delays_s[500:]) < 0.25
+    assert max(crawl(per_s=115, commit_s=0.3).delays_s[500:]) < 0.7
 
 
 def test_a_quiet_crawl_goes_on_in_batches_by_age() -> None:

@@ -264,6 +264,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def rows_on_disk(folder: Path) -> int:
+    """Return how many rows wait in a folder, whoever owns them."""
+    names = (path.name for path in folder.glob(f"*{SUFFIX}"))
+    return sum(int(found[2]) for name in names if (found := _NAME.fullmatch(name)))
+
+
 def spool_folder(database_url: str, path: str = "") -> Path:
     """Return the folder of a database's spool.
 
