@@ -20,8 +20,8 @@ LOAD_SHARE = 1 / 10
 """Of a full batch, or of the longest wait: what a commit must bring or take to count as load.
 
 Without a bound a fast database would be asked for a commit by every few rows, and each takes
-some 10 ms of a processor that reads pages as well: with half of this, 300 pages/s fell to 264
-at 0.1 s a commit. Measured by ``bench_storage_commits``.
+some 10 ms of a processor that reads pages as well. With this one, group commit takes up to a
+tenth more of it than timed batches do; see ``bench_storage_commits``.
 """
 
 
