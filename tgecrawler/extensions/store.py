@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tgecrawler.storage.batch import Rejected
     from tgecrawler.storage.bisection import Commit
     from tgecrawler.storage.lasting import Fate
+    from tgecrawler.storage.writer import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +48,12 @@ class Store:
     the process with one line. Only for spiders that store (`stores = True`).
     """
 
-    def __init__(self, engine: Engine, runtime: Runtime, lasting: LastingWriter) -> None:
+    def __init__(
+        self, engine: Engine, runtime: Runtime, lasting: LastingWriter | None = None
+    ) -> None:
         self.engine = engine
         self.runtime = runtime
-        self.lasting = lasting
-        self.writer = lasting.writer
+        self.lasting = lasting or open_lasting(engine, runtime.options)
         self.seen = SeenIndex.load(engine)
 
     @classmethod
@@ -71,6 +73,11 @@ class Store:
             logger.info("read %d stored mentions anew, by this version's rules", count)
         crawler.signals.connect(store.close, signal=signals.engine_stopped)
         return store
+
+    @property
+    def writer(self) -> Writer:
+        """The writer for all else than mentions; while the database is away it tries once."""
+        return self.lasting.present
 
     def knows(self, entry_id: str, verdict_version: str) -> bool:
         """Return whether an entry is stored, or was rejected under the same rules."""

@@ -84,6 +84,11 @@ class LastingWriter:
         """How many rows are on disk, to be written by this process."""
         return self.spool.rows if self.spool is not None else 0
 
+    @property
+    def present(self) -> Writer:
+        """The writer that tries as often as is worth it at present."""
+        return self.impatient if self.outage.lasts else self.writer
+
     def wait_s(self) -> float | None:
         """Return how long until `drain` is worth a call: 0 = now, None = nothing waits."""
         if not self.waiting_rows and not self._full:
@@ -156,11 +161,10 @@ class LastingWriter:
             self.spool.close()
 
     def _attempt(self, batch: Batch) -> WriteResult:
-        if not self.outage.lasts:
-            return self.writer.write(batch)
-        # A connection to a server that was made read-only, or a file that was, stays so.
-        self.engine.dispose()
-        return self.impatient.write(batch)
+        if self.outage.lasts:
+            # A connection to a server that was made read-only, or a file that was, stays so.
+            self.engine.dispose()
+        return self.present.write(batch)
 
     def _written(self, parts: Parts, *, closing: bool) -> Fate:
         fate = self._taken(parts)
