@@ -156,7 +156,7 @@ class DatabasePipeline:
             )
         except Exception:  # the writer must outlive a fault of ours, and say it
             logger.exception("database: %d rows are left for the next run", len(rows))
-            self._fail(mentions)
+            self._fail(mentions, again=True)
             return
         for commit in fate.commits:
             self.report.batch_written(commit.batch.mentions, commit.result, commit.took_s)
@@ -170,7 +170,7 @@ class DatabasePipeline:
         for batch in fate.refused:
             self.report.stats.inc_value("tge/database/rows_put_aside")
             self._fail(batch.mentions)
-        self._fail(fate.given_up.mentions)
+        self._fail(fate.given_up.mentions, again=True)
         self._on_disk |= {mention.entry_id for mention in fate.kept.mentions}
         self.report.stats.inc_value("tge/database/mentions_spooled", len(fate.kept.mentions))
         held: list[Row] = [*fate.held.mentions, *fate.held.rejected]
@@ -213,9 +213,9 @@ class DatabasePipeline:
         for entry_id in self._on_disk:
             self.ledger.close(entry_id, "pending")
 
-    def _fail(self, mentions: Sequence[Mention]) -> None:
+    def _fail(self, mentions: Sequence[Mention], *, again: bool = False) -> None:
         if not mentions:
             return
         self.report.batch_failed(len(mentions))
         for mention in mentions:
-            self.ledger.close(mention.entry_id, "failed")
+            self.ledger.close(mention.entry_id, "failed", again=again)

@@ -18,6 +18,7 @@ from storage_cases import NOW, RULES, mention
 
 from pipelines.database import DatabasePipeline
 from tgecrawler.domain.batching import PendingRows
+from tgecrawler.domain.delivery import Delivery
 from tgecrawler.drops import EntryDropped
 from tgecrawler.extensions.ledger import EntryLedger
 from tgecrawler.extensions.report import RunReport
@@ -232,7 +233,11 @@ def test_rows_are_given_up_where_neither_database_nor_disk_takes_them(place: Pla
         place.lock()
         (place.folder / "spool").write_text("no folder")
         async with place.run() as run:
-            await run.process(*told(3))
+            body = Delivery("desk", "1key", at_rest=lambda _: None)
+            run.ledger.open(mention(0).entry_id, body)
+            await run.pipeline.process_item(mention(0))
+            await run.process(*told(3)[1:])
+        assert body.is_wanted_again
         assert run.outcomes == {"failed": 3}
         assert not run.store.knows(mention(1).entry_id, "")
 
