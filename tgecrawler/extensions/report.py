@@ -187,6 +187,16 @@ class RunReport:
             "cache": self._cache(),
             "connections": self._connections(),
             "politeness": self._politeness(),
+            "database": {
+                name: count(f"tge/database/{name}")
+                for name in (
+                    "batches",
+                    "mentions_spooled",
+                    "mentions_recovered",
+                    "rows_on_disk",
+                    "rows_put_aside",
+                )
+            },
             "latency_s": {stage: took.summary() for stage, took in self.durations.items()},
             "memory_bytes": {"peak": self.stats.get_value("memusage/max")},
             "targets": [
