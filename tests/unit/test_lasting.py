@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import zlib
 
 import pytest
 from lasting_cases import LastingCases, lasting, poison, stored
@@ -221,7 +222,7 @@ def test_a_file_that_is_damaged_is_kept_and_the_others_are_written(
     moments.now_s += 1
     writer.drain()
     assert stored(engine) == {mention(2).entry_id}
-    assert "its checksum does not fit" in caplog.text
+    assert "with 1 rows is damaged" in caplog.text
     assert [path.suffix for path in spool.folder.glob("0*")] == [".damaged"]
 
 
@@ -229,3 +230,46 @@ def test_a_table_that_is_missing_is_not_the_rows_fault(engine, writer) -> None:
     with sqlite3.connect(engine.url.database) as connection:
         connection.execute("ALTER TABLE seen RENAME TO hidden")
     assert row_count(writer.write(batch(mention(1))).kept) == 1
+
+
+def test_a_refused_row_that_cannot_be_put_aside_is_left_for_the_next_run(
+    engine, tmp_path, moments, locked, caplog
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    spool = Spool(tmp_path / "spool", 1_000_000)
+    writer = lasting(engine, tmp_path / "file", spool, clock=moments)
+    writer.write(batch(mention(1), poison(2)))
+    locked()
+    moments.now_s += 1
+    writer.drain()
+    assert writer.waiting_rows == 0
+    assert len(list(spool.folder.glob("*.batch"))) == 1
+    fate = writer.write(batch(mention(3), poison(4)))
+    assert list(fate.given_up.mentions) == [poison(4)]
+    assert stored(engine) == {mention(1).entry_id, mention(3).entry_id}
+    assert "put-aside.jsonl cannot be written" in caplog.text
+    spool.close()
+
+
+def test_a_spool_of_another_version_is_left_to_it(engine, tmp_path, spool, caplog) -> None:
+    spool.keep(batch(mention(1)))
+    [file] = spool.files
+    head, _, payload = file.path.read_bytes().partition(b"\n")
+    payload = payload.replace(b'"v":1', b'"v":9')
+    head = b"tge-spool 1 %08x" % zlib.crc32(payload)
+    file.path.write_bytes(head + b"\n" + payload)
+    spool.close()
+    heir = lasting(engine, tmp_path, Spool(spool.folder, 1_000_000))
+    assert heir.recover() == []
+    assert "of version 9; this program reads up to 1" in caplog.text
+    assert file.path.exists()
+    heir.close()
+
+
+def test_a_spool_that_cannot_be_read_does_not_stop_a_run(engine, tmp_path, caplog) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / f"{1:020}-1-dead.batch").write_text("")
+    (folder / "dead.lock").mkdir()
+    assert lasting(engine, tmp_path, Spool(folder, 1_000_000)).recover() == []
+    assert "what an earlier run left is not written" in caplog.text

@@ -47,6 +47,10 @@ class Fate:
     held: Batch = NOTHING
     given_up: Batch = NOTHING
 
+    def give_up(self, batch: Batch) -> None:
+        """Add to what is given up."""
+        self.given_up = joined([batch, self.given_up])
+
 
 class LastingWriter:
     """A `Writer` that finds refused rows and outlasts a database that is away.
@@ -120,7 +124,7 @@ class LastingWriter:
         if parts.error is not None:
             self._note_away(parts.error)
         else:
-            self.spool.remove(files)
+            self._let_go(self.spool, files, fate)
             self._drained += row_count(batch)
             self._note_back()
         if self._drained and not self.spool.files:
@@ -137,15 +141,23 @@ class LastingWriter:
         commits: list[Commit] = []
         if self.spool is None:
             return commits
-        if rows := self.spool.adopt():
+        try:
+            rows = self.spool.adopt()
+        except SpoolError as error:
+            logger.error("database: what an earlier run left is not written: %s", error)
+            return commits
+        if rows:
             logger.info("database: %d rows of an earlier run are in the spool", rows)
         while self.spool.files:
             files, batch = self._oldest(self.spool)
+            if not files:
+                break
             parts = write_in_parts(self.writer.write, batch)
-            commits += self._taken(parts).commits
+            fate = self._taken(parts)
+            commits += fate.commits
             if parts.error is not None:
                 raise parts.error
-            self.spool.remove(files)
+            self._let_go(self.spool, files, fate)
         if rows:
             logger.info("database: %d rows of the spool are written", rows)
         return commits
@@ -153,7 +165,7 @@ class LastingWriter:
     def abandon(self) -> None:
         """Leave what is on disk alone for the rest of this run: it cannot be dealt with."""
         if self.spool is not None:
-            self.spool.leave()
+            self.spool.leave(self.spool.files)
 
     def close(self) -> None:
         """Leave to others what is still on disk."""
@@ -186,7 +198,9 @@ class LastingWriter:
             try:
                 new = self.aside.put(refused.batch, refused.reason)
             except SpoolError as error:
-                logger.error("database: refused and lost: %s: %s", entry[0], error)
+                logger.error("database: %s: %s; %s", entry[0], refused.reason, error)
+                fate.refused.pop()
+                fate.give_up(refused.batch)
                 continue
             logger.log(
                 logging.ERROR if new else logging.DEBUG,
@@ -198,13 +212,23 @@ class LastingWriter:
             )
         return fate
 
+    def _let_go(self, spool: Spool, files: list[SpoolFile], fate: Fate) -> None:
+        """Remove files whose rows are settled; refused ones that could not be put aside keep them.
+
+        The next process tries these again.
+        """
+        if row_count(fate.given_up):
+            spool.leave(files)
+        else:
+            spool.remove(files)
+
     def _keep(
         self, batch: Batch, fate: Fate, *, beyond: bool, error: DatabaseError | None = None
     ) -> None:
         rows = row_count(batch)
         if self.spool is None:
             logger.error("database: %d rows are left for the next run: %s", rows, error)
-            fate.given_up = batch
+            fate.give_up(batch)
             return
         try:
             self.spool.keep(batch, beyond=beyond)
@@ -216,7 +240,7 @@ class LastingWriter:
         except SpoolError as unusable:
             logger.error("database: %d rows are left for the next run: %s", rows, unusable)
             self.outage.ended()  # each batch is worth an attempt when nothing else saves it
-            fate.given_up = batch
+            fate.give_up(batch)
         else:
             fate.kept = batch
 

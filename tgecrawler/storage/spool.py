@@ -104,29 +104,35 @@ class Spool:
         self._files[name] = SpoolFile(self.folder / name, row_count(batch), self.owner)
 
     def load(self, file: SpoolFile) -> Batch | None:
-        """Return a batch; None for a file that cannot be read, which is set aside and said."""
+        """Return a batch; None for a file that cannot be read, which stays, and is said.
+
+        One that is damaged gets another name; one that is whole may be of a newer version,
+        which will find it.
+        """
         try:
             head, _, payload = file.path.read_bytes().partition(b"\n")
-            if head != b"%s %08x" % (MARK, zlib.crc32(payload)):
-                raise PayloadError("its checksum does not fit")
-            return batch_from_json(payload)
+            if head == b"%s %08x" % (MARK, zlib.crc32(payload)):
+                return batch_from_json(payload)
+            logger.error("spool: %s with %d rows is damaged", file.path, file.rows)
+            file.path.rename(file.path.with_suffix(DAMAGED))
         except FileNotFoundError:
             # One that was adopted may have been written by whoever adopted it as well.
             level = logging.ERROR if file.owner == self.owner else logging.DEBUG
             logger.log(level, "spool: %s is gone, with %d rows", file.path, file.rows)
         except (PayloadError, OSError) as error:
-            logger.error("spool: %s with %d rows is left aside: %s", file.path, file.rows, error)
-            with suppress(OSError):
-                file.path.rename(file.path.with_suffix(DAMAGED))
-        self._files.pop(file.path.name, None)
+            logger.error("spool: %s with %d rows cannot be read: %s", file.path, file.rows, error)
+        self.leave([file])
         return None
 
     def remove(self, files: Iterable[SpoolFile]) -> None:
-        """Forget batches that are in the database."""
-        for file in files:
-            file.path.unlink(missing_ok=True)
-            self._files.pop(file.path.name, None)
-        self._release_adopted()
+        """Take batches off the disk that are in the database."""
+        listed = list(files)
+        for file in listed:
+            try:
+                file.path.unlink(missing_ok=True)
+            except OSError as error:  # the next process writes it once more, to no harm
+                logger.error("spool: %s cannot be removed (%s)", file.path, error.strerror)
+        self.leave(listed)
 
     def adopt(self) -> int:
         """Take over what processes left that are no more; return how many rows that is.
@@ -164,9 +170,11 @@ class Spool:
         if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
             raise SpoolError(f"the spool {self.folder} cannot be used: {place} is not writable")
 
-    def leave(self) -> None:
-        """Forget what is on disk; a later process adopts it."""
-        self._files.clear()
+    def leave(self, files: Iterable[SpoolFile]) -> None:
+        """Forget batches; those that are still on disk, a later process adopts."""
+        for file in files:
+            self._files.pop(file.path.name, None)
+        self._release_adopted()
 
     def close(self) -> None:
         """Let go of what is left; the next process adopts it."""
