@@ -86,7 +86,7 @@ def _write(lasting: LastingWriter) -> dict[str, int]:
     Raises:
         DatabaseError: the database is away, and what is not written stays on disk.
     """
-    recovered = sum(len(commit.batch.mentions) for commit in lasting.recover())
+    recovered = lasting.recover()
     rows = lasting.aside.rows()
     written: list[str] = []
     for row in rows:

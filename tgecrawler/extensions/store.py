@@ -65,8 +65,7 @@ class Store:
         ensure_schema(engine)
         lasting = open_lasting(engine, runtime.options)
         # Before anything is read of the database: what an earlier run fetched is known then.
-        recovered = sum(len(commit.batch.mentions) for commit in lasting.recover())
-        crawler.stats.inc_value("tge/database/mentions_recovered", recovered)
+        crawler.stats.inc_value("tge/database/mentions_recovered", lasting.recover())
         store = cls(engine, runtime, lasting)
         store.writer.sync_companies(runtime.watchlist.companies)
         if count := store.writer.refresh_traits(runtime.anybodys, runtime.ordinary):

@@ -16,6 +16,7 @@ from fcntl import LOCK_EX, flock
 from typing import TYPE_CHECKING, Any
 
 from tgecrawler.errors import PayloadError, SpoolError
+from tgecrawler.storage.batch import ids_of
 from tgecrawler.storage.payload import batch_from_json, batch_to_json
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Aside:
         Raises:
             SpoolError: it cannot be written.
         """
-        entry_id, url = _entry_of(batch)
+        [entry_id] = ids_of(batch)
+        url = batch.mentions[0].url if batch.mentions else ""
         row = AsideRow(datetime.now(UTC), reason, entry_id, url, batch)
         try:
             with self._locked():
@@ -143,9 +145,3 @@ class Aside:
         with self.path.with_suffix(".lock").open("ab") as lock:
             flock(lock, LOCK_EX)
             yield
-
-
-def _entry_of(batch: Batch) -> tuple[str, str]:
-    for mention in batch.mentions:
-        return mention.entry_id, mention.url
-    return batch.rejected[0].id, ""

@@ -104,6 +104,12 @@ def row_count(batch: Batch) -> int:
     return len(batch.mentions) + len(batch.rejected)
 
 
+def ids_of(batch: Batch) -> list[str]:
+    """Return the ids of a batch's rows, of mentions and rejected ones."""
+    ids = [mention.entry_id for mention in batch.mentions]
+    return ids + [entry.id for entry in batch.rejected]
+
+
 def batch_of(rows: Iterable[Mention | Rejected], rules_version: str) -> Batch:
     """Return a batch of rows of either kind."""
     listed = list(rows)

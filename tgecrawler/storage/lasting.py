@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tgecrawler.domain.outage import Outage
 from tgecrawler.errors import DatabaseError, SpoolError, SpoolFullError
-from tgecrawler.storage.batch import Batch, joined, row_count
+from tgecrawler.storage.batch import Batch, ids_of, joined, row_count
 from tgecrawler.storage.bisection import Commit, write_in_parts
 from tgecrawler.storage.writer import Writer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tgecrawler.storage.aside import Aside
     from tgecrawler.storage.batch import WriteResult
-    from tgecrawler.storage.bisection import Parts
+    from tgecrawler.storage.bisection import Parts, Refused
     from tgecrawler.storage.spool import Spool, SpoolFile
 
 logger = logging.getLogger(__name__)
@@ -132,21 +132,16 @@ class LastingWriter:
             self._drained = 0
         return fate
 
-    def recover(self) -> list[Commit]:
-        """Write all that dead processes have left, once the database answers.
+    def recover(self) -> int:
+        """Write all that dead processes have left; return how many mentions that was.
 
         Raises:
-            DatabaseError: it cannot be written.
+            DatabaseError: the database is away.
         """
-        commits: list[Commit] = []
+        mentions = 0
         if self.spool is None:
-            return commits
-        try:
-            rows = self.spool.adopt()
-        except SpoolError as error:
-            logger.error("database: what an earlier run left is not written: %s", error)
-            return commits
-        if rows:
+            return mentions
+        if rows := self._adopt(self.spool):
             logger.info("database: %d rows of an earlier run are in the spool", rows)
         while self.spool.files:
             files, batch = self._oldest(self.spool)
@@ -154,13 +149,13 @@ class LastingWriter:
                 break
             parts = write_in_parts(self.writer.write, batch)
             fate = self._taken(parts)
-            commits += fate.commits
+            mentions += sum(len(commit.batch.mentions) for commit in fate.commits)
             if parts.error is not None:
                 raise parts.error
             self._let_go(self.spool, files, fate)
         if rows:
-            logger.info("database: %d rows of the spool are written", rows)
-        return commits
+            logger.info("database: %d mentions of the spool are written", mentions)
+        return mentions
 
     def abandon(self) -> None:
         """Leave what is on disk alone for the rest of this run: it cannot be dealt with."""
@@ -192,31 +187,31 @@ class LastingWriter:
         """Return the fate of what was committed or refused; the latter is put aside."""
         fate = Fate(commits=parts.commits)
         for refused in parts.refused:
-            fate.refused.append(refused.batch)
-            entry = [row.entry_id for row in refused.batch.mentions]
-            entry += [row.id for row in refused.batch.rejected]
-            try:
-                new = self.aside.put(refused.batch, refused.reason)
-            except SpoolError as error:
-                logger.error("database: %s: %s; %s", entry[0], refused.reason, error)
-                fate.refused.pop()
+            if self._put_aside(refused):
+                fate.refused.append(refused.batch)
+            else:
                 fate.give_up(refused.batch)
-                continue
-            logger.log(
-                logging.ERROR if new else logging.DEBUG,
-                "database: put aside in %s: %s: %s",
-                self.aside.path,
-                entry[0],
-                refused.reason,
-                exc_info=refused.fault,
-            )
         return fate
 
-    def _let_go(self, spool: Spool, files: list[SpoolFile], fate: Fate) -> None:
-        """Remove files whose rows are settled; refused ones that could not be put aside keep them.
+    def _put_aside(self, refused: Refused) -> bool:
+        entry_id = ids_of(refused.batch)[0]
+        try:
+            new = self.aside.put(refused.batch, refused.reason)
+        except SpoolError as error:
+            logger.error("database: %s: %s; %s", entry_id, refused.reason, error)
+            return False
+        logger.log(
+            logging.ERROR if new else logging.DEBUG,
+            "database: put aside in %s: %s: %s",
+            self.aside.path,
+            entry_id,
+            refused.reason,
+            exc_info=refused.fault,
+        )
+        return True
 
-        The next process tries these again.
-        """
+    def _let_go(self, spool: Spool, files: list[SpoolFile], fate: Fate) -> None:
+        """Remove files whose rows are settled; others are left to the next process."""
         if row_count(fate.given_up):
             spool.leave(files)
         else:
@@ -253,12 +248,16 @@ class LastingWriter:
         self._full = False
         if not self.outage.ended() or self.spool is None:
             return
-        try:
-            self.spool.adopt()  # of processes that died while it was away
-        except SpoolError as error:
-            logger.error("database: what other processes left is not written: %s", error)
+        self._adopt(self.spool)  # what processes left that died while it was away
         waiting = self.spool.rows
         logger.info("database: it is back; %d rows of the spool are to be written", waiting)
+
+    def _adopt(self, spool: Spool) -> int:
+        try:
+            return spool.adopt()
+        except SpoolError as error:
+            logger.error("database: what other processes left is not written: %s", error)
+            return 0
 
     def _oldest(self, spool: Spool) -> tuple[list[SpoolFile], Batch]:
         """Return the oldest files that make one transaction, and their rows as one batch."""
