@@ -21,7 +21,7 @@ from chaos_events import kill, outages, pauses
 from run import Row
 from tgecrawler.storage.engine import create_engine
 
-KILLS = 200
+KILLS = 400  # every second one during a commit, the others around it
 OUTAGES = 20
 STILL_S = 30.0
 

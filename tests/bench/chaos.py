@@ -48,7 +48,8 @@ SIZE = 20
 SPOOL_BYTES = 100_000_000
 COMMIT_S = 0.004  # a kill during a commit falls anywhere within so long after its beginning
 STATEMENTS = 30  # of a batch, about
-PLACES = ("statement", "before commit", "during commit", "after commit", "keeping")
+WITHIN = "during commit"
+AROUND = ("statement", "before commit", "after commit", "keeping")
 WAIT_S = 120.0
 
 
@@ -137,7 +138,7 @@ def arm(engine: sa.Engine, spool: Spool, place: str, rng: random.Random) -> None
         event.listen(engine, moment, lambda *_: kill() if due() else None)
     elif place == "before commit":
         event.listen(engine, "commit", lambda _: kill() if due() else None)
-    elif place == "during commit":
+    elif place == WITHIN:
 
         def start(_: object) -> None:
             if due():
@@ -156,6 +157,18 @@ def arm(engine: sa.Engine, spool: Spool, place: str, rng: random.Random) -> None
             write_whole(path, content)
 
         spool._write_whole = keep  # type: ignore[method-assign]
+
+
+def halt(engine: sa.Engine, transactions: int) -> None:
+    """Stop this very process (SIGSTOP) within a transaction, before its commit."""
+    countdown = transactions
+
+    @event.listens_for(engine, "commit")
+    def _stop(_: object) -> None:
+        nonlocal countdown
+        countdown -= 1
+        if countdown == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _cut_off(engine: sa.Engine) -> None:
@@ -199,7 +212,7 @@ def kill_often(url: str, folder: Path, times: int, seed: int) -> Damage:
     engine = create_engine(url)
     ensure_schema(engine)
     for turn in range(times):
-        place = PLACES[turn % len(PLACES)]
+        place = AROUND[turn // 2 % len(AROUND)] if turn % 2 else WITHIN
         engine.dispose()  # a connection must not be in two processes
         first, status = killed_once(url, folder, first, place, rng.randrange(2**32))
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
@@ -280,6 +293,7 @@ def main() -> None:
     parser.add_argument("--enough", type=Path, help="a file that ends it when it is there")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds after each batch")
     parser.add_argument("--pace", type=float, default=1.0, help="share of the usual pauses")
+    parser.add_argument("--halt", type=int, help="transactions until it stops itself in a commit")
     parser.add_argument("--uid", type=int, default=0, help="whom to be, once all is loaded")
     given = parser.parse_args()
     if given.action == "kill":
@@ -298,6 +312,8 @@ def main() -> None:
         os.setuid(given.uid)
     lasting = open_writer(given.url, given.folder, given.pace)
     lasting.recover()
+    if given.halt is not None:
+        halt(lasting.engine, given.halt)
     print("ready", flush=True)
     write(lasting, _until(given.enough, range(given.first, given.batches)), confirm)
     print("done", lasting.waiting_rows, flush=True)

@@ -91,6 +91,14 @@ class Child:
             self._reader.join()
             raise RuntimeError(f"it ended at batch {self.confirmed}: {self.said[-2_000:]}")
 
+    def wait_until_stopped(self) -> None:
+        """Wait until it stands still; it is not at its end."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while (state := stat.read_text().rpartition(")")[2].split()[0]) != "T":
+            if state == "Z":
+                raise RuntimeError(f"it ended: {self.said[-2_000:]}")
+            time.sleep(0.01)
+
     def wait(self) -> None:
         """Wait until it ends."""
         while self._read():
@@ -151,7 +159,7 @@ def outages(
 
 
 def pauses(url: str, folder: Path, *, still_s: float, server: int | None) -> int:
-    """Let two writers write the same, stop one in the middle, then the server as well.
+    """Let two writers write the same, stop one within a transaction, then the server as well.
 
     Args:
         server: the server's process, where there is one.
@@ -160,11 +168,10 @@ def pauses(url: str, folder: Path, *, still_s: float, server: int | None) -> int
     """
     batches = 25
     with (
-        Child(url, folder / "one", batches=batches, pause=0.01) as one,
+        Child(url, folder / "one", batches=batches, pause=0.01, halt=5) as one,
         Child(url, folder / "two", batches=batches, pause=0.01) as two,
     ):
-        one.read_until(5)
-        one.process.send_signal(signal.SIGSTOP)
+        one.wait_until_stopped()
         time.sleep(still_s)
         one.process.send_signal(signal.SIGCONT)
         if server is not None:
