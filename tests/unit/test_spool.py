@@ -234,7 +234,9 @@ def test_a_folder_that_cannot_be_made_is_said_beforehand(tmp_path: Path) -> None
 
 def test_each_database_has_a_folder_of_its_own() -> None:
     assert spool_folder("sqlite:///var/tge.db") == Path("var/tge.db.spool")
-    assert spool_folder("sqlite:////data/a.db", "/spool") == Path("/spool/a.db.spool")
+    elsewhere = {spool_folder(f"sqlite:////{place}/a.db", "/spool") for place in ("one", "two")}
+    assert len(elsewhere) == 2
+    assert all(folder.parent == Path("/spool") for folder in elsewhere)
     urls = [
         "postgresql://tge:secret@db.example/tge",
         "postgresql://tge@db.example/other",

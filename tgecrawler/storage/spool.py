@@ -290,9 +290,15 @@ def spool_folder(database_url: str, path: str = "") -> Path:
     url = sa.make_url(database_url)
     if url.drivername.startswith("sqlite"):
         file = Path(str(url.database))
-        return (Path(path) if path else file.parent) / f"{file.name}.spool"
+        if not path:
+            return file.with_name(f"{file.name}.spool")
+        return Path(path) / f"{file.name}-{_digest(str(file.resolve()))}"
     places = [url.host, url.port or 5432, url.query.get("host"), url.query.get("port")]
     database = url.database or url.username or ""
-    place = hashlib.blake2b(repr((*places, database)).encode(), digest_size=4).hexdigest()
+    place = _digest(repr((*places, database)))
     readable = re.sub(r"[^0-9A-Za-z_.-]+", "-", f"{database}@{url.host or 'local'}")
     return (Path(path) if path else Path("var") / "spool") / f"{readable}-{place}"
+
+
+def _digest(place: str) -> str:
+    return hashlib.blake2b(place.encode(), digest_size=4).hexdigest()
