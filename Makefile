@@ -68,7 +68,7 @@ docs: demo ## write the generated pages and the picture anew
 	@$(BIN)/python -m tgecrawler.manual
 	@$(SCRAPY) alerts $(DEMO_OPTIONS) --svg docs/demo.svg
 
-bench: setup $(RIVALS)/.installed ## the benchmarks and the soaks (a quarter of an hour): tables, JSON under var/bench/
+bench: setup $(RIVALS)/.installed ## the benchmarks and the soaks (half an hour): tables, JSON under var/bench/
 	@$(BIN)/python tests/bench/run.py
 	@$(BIN)/python tests/bench/run.py --soak
 

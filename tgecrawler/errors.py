@@ -7,8 +7,12 @@
     │   ├── ConfigError      watchlist, sources or lexicon; knows file and line
     │   ├── ReplayError      an archive that cannot be replayed at all
     │   ├── DatabaseError    unreachable, unreadable, or of a newer schema
+    │   │   └── DatabaseRefusalError   of the rows themselves, not for the moment
+    │   ├── SpoolError       rows cannot be kept on disk until the database is back
+    │   │   └── SpoolFullError    for now: there is room again once some are written
     │   └── CacheError       a cache that a command cannot reach; a crawl does without
     ├── NearIndexError       the shared index of near copies does not answer; a crawl does without
+    ├── PayloadError         rows that were kept on disk cannot be read by this version
     └── SourceError          what the web sent cannot be read; counted, and the crawl goes on
 
 A pipeline that lets an entry go raises ``tgecrawler.drops.EntryDropped``: an
@@ -59,12 +63,28 @@ class DatabaseError(UserError):
     """A database that cannot be reached, read, or is of a newer schema."""
 
 
+class DatabaseRefusalError(DatabaseError):
+    """A database that refuses what it was given; the same rows would be refused again."""
+
+
+class SpoolError(UserError):
+    """A spool that cannot keep rows: its folder cannot be used, or the disk is full."""
+
+
+class SpoolFullError(SpoolError):
+    """A spool that has as many bytes as it may have."""
+
+
 class CacheError(UserError):
     """A cache that a command cannot reach; a crawl does without."""
 
 
 class NearIndexError(TgeError):
     """The shared index of near copies cannot be used for now; a crawl does without."""
+
+
+class PayloadError(TgeError):
+    """Rows on disk that are damaged, or of a newer version."""
 
 
 class SourceError(TgeError):

@@ -53,6 +53,7 @@ COMMANDS = (
         "scrapy cache",
         "`stats`, `clear`, `advise`: what is kept, how long (`--tier --json`)",
     ),
+    ("scrapy spool", "rows that are not in the database: `list`, `write` them now (`--json`)"),
     ("scrapy db", "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check`"),
 )
 

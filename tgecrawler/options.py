@@ -214,7 +214,12 @@ OPTIONS: tuple[Option, ...] = (
         unit="processes",
     ),
     Option(
-        "TGE_DATABASE_BATCH_SIZE", 500, _positive_whole, "Rows that make a batch full", unit="rows"
+        "TGE_DATABASE_BATCH_SIZE",
+        500,
+        _positive_whole,
+        "Rows that make a batch full; of what gathers while a slow database commits, up to four "
+        "times as many are written together",
+        unit="rows",
     ),
     Option(
         "TGE_DATABASE_BATCH_AGE_S",
@@ -279,6 +284,21 @@ OPTIONS: tuple[Option, ...] = (
         _whole,
         "Time from which a statement is logged with its plan; 0 = none is",
         unit="ms",
+    ),
+    Option(
+        "TGE_SPOOL_MAX_MB",
+        500,
+        _whole,
+        "Most that rows take on disk while the database is away; beyond it the crawl waits; "
+        "0 = they are not kept, and the next run reads their entries again",
+        unit="MB",
+    ),
+    Option(
+        "TGE_SPOOL_PATH",
+        "",
+        _text,
+        "Folder of the rows on disk, and of those that the database refuses; empty = beside an "
+        "SQLite database, else var/spool",
     ),
 )
 

@@ -16,7 +16,7 @@ from tgecrawler.domain.histogram import Histogram
 from tgecrawler.storage.drivers import make_engine, parse_url
 from tgecrawler.storage.engine import create_engine, reading
 from tgecrawler.storage.engine_settings import EngineSettings
-from tgecrawler.storage.failures import database_error
+from tgecrawler.storage.error_line import database_error
 
 MOST_US = 20.0
 ROUNDS, QUERIES = 20, 500

@@ -12,7 +12,7 @@ from redis_server import RedisServer
 
 # The cases that hold on both engines live beside the unit tests.
 sys.path.append(str(Path(__file__).parent.parent / "unit"))
-pytest.register_assert_rewrite("storage_cases", "event_cases", "cache_cases")
+pytest.register_assert_rewrite("storage_cases", "event_cases", "cache_cases", "lasting_cases")
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from tgecrawler.storage.engine import (
     write_transaction,
 )
 from tgecrawler.storage.engine_settings import EngineSettings
+from tgecrawler.storage.failures import kind_of
 from tgecrawler.storage.models import MENTIONS
-from tgecrawler.storage.retry import is_transient
 
 SLEEP = sa.text("SELECT pg_sleep(0.6)")
 HASTY = EngineSettings(program="test", statement_timeout_s=0.2)
@@ -94,7 +94,7 @@ def test_the_wait_for_a_turn_is_bounded_by_its_own_timeout(postgresql_url):
         with pytest.raises(sa.exc.OperationalError) as caught, write_transaction(waiting):
             pass
         assert time.monotonic() - started >= 0.4
-    assert is_transient(caught.value)
+    assert kind_of(caught.value) == "passing"
     waiting.dispose()
     holder.dispose()
 

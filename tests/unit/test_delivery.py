@@ -56,3 +56,14 @@ def test_entries_that_were_left_keep_it_from_settling() -> None:
     body.left(3)
     body.taken()
     assert not told[0].settled
+
+
+def test_one_entry_that_was_not_written_is_enough_to_want_the_body_again() -> None:
+    told: list[Delivery] = []
+    body = delivery(told)
+    body.opened()
+    body.opened()
+    body.taken()
+    body.closed("failed", again=True)
+    body.closed("stored")
+    assert (body.settled, body.is_wanted_again) == (False, True)

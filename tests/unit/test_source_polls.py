@@ -62,11 +62,11 @@ class Process:
     def read(self, at: datetime, *entries: Entry, **given: bool) -> None:
         self.book.read("desk", entries, at, **given)
 
-    def settle(self, outcome: str = "stored", key: str = KEY) -> None:
+    def settle(self, outcome: str = "stored", key: str = KEY, *, again: bool = False) -> None:
         delivery = self.book.delivery("desk", key, '"1"', "Sun, 01 Mar 2026 11:00:00 GMT")
         delivery.opened()
         delivery.taken()
-        delivery.closed(outcome)  # type: ignore[arg-type]
+        delivery.closed(outcome, again=again)  # type: ignore[arg-type]
 
     def validators(self, at: datetime, rules: str = RULES) -> dict[str, str]:
         return self.book.validators("desk", rules_key(rules), at)
@@ -116,6 +116,15 @@ def test_a_page_that_fails_for_ever_does_not_cost_the_feed_for_ever(store: Store
         process = Process(store)
     process.settle("failed")
     assert process.validators(NOW)
+
+
+def test_what_could_not_be_written_is_asked_for_as_long_as_it_takes(store: Store) -> None:
+    process = Process(store)
+    for _ in range(MOST_UNSETTLED_POLLS + 1):
+        process.read(NOW, entry(1, NOW - HOUR))
+        process.settle("failed", again=True)
+        assert process.validators(NOW) == {}
+        assert not process.book.is_settled("desk", KEY)
 
 
 def test_a_server_that_always_says_not_modified_is_found_out(store: Store) -> None:

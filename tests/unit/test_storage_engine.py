@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from tgecrawler.errors import DatabaseError
 from tgecrawler.storage.engine import create_engine, database_error, write_transaction
 from tgecrawler.storage.engine_settings import EngineSettings
-from tgecrawler.storage.retry import is_transient
+from tgecrawler.storage.failures import kind_of
 
 NOBODY = 65_534
 
@@ -60,7 +60,7 @@ def test_a_writing_transaction_excludes_another_and_not_a_reader(engine, tmp_pat
             write_transaction(impatient),
         ):
             pass
-    assert is_transient(caught.value)
+    assert kind_of(caught.value) == "passing"
     impatient.dispose()
 
 

@@ -51,11 +51,12 @@ class Command(ScrapyCrawl):
 
 
 def exit_code(crawler: Crawler) -> int:
-    """Return 1 where no source could be read or entries were lost, else 0."""
+    """Return 1 where no source could be read, or entries are not stored, else 0."""
     stats = crawler.stats
     polled = stats.get_value("tge/sources/polled", 0)
     every_source_failed = polled and stats.get_value("tge/sources/failed", 0) == polled
     faults = stats.get_value("tge/accounting/faults", 0)
     broken = stats.get_value("tge/database/batches_failed", 0)
+    on_disk = stats.get_value("tge/database/rows_on_disk", 0)
     start_error = stats.get_value("finish_reason") == "start_error"
-    return int(bool(every_source_failed or faults or broken or start_error))
+    return int(bool(every_source_failed or faults or broken or on_disk or start_error))

@@ -35,6 +35,7 @@ class Delivery:
         self.etag = etag
         self.last_modified = last_modified
         self.unfinished = 0
+        self.is_wanted_again = False
         self._at_rest = at_rest
         self._open = 0
         self._taken = False
@@ -43,9 +44,15 @@ class Delivery:
         """Note an entry that waits for its outcome."""
         self._open += 1
 
-    def closed(self, outcome: Outcome) -> None:
-        """Note an entry's outcome."""
+    def closed(self, outcome: Outcome, *, again: bool = False) -> None:
+        """Note an entry's outcome.
+
+        Args:
+            again: it is nowhere but in its source, for the fault of none: whatever
+                comes, the body is to be read again.
+        """
         self._open -= 1
+        self.is_wanted_again |= again
         self.unfinished += outcome in UNFINISHED
         self._check()
 

@@ -58,14 +58,17 @@ class EntryLedger:
             delivery.opened()
         return is_new
 
-    def close(self, entry_id: str, outcome: Outcome) -> None:
-        """Book an entry's outcome; a second one for the same entry is a fault of ours."""
+    def close(self, entry_id: str, outcome: Outcome, *, again: bool = False) -> None:
+        """Book an entry's outcome; a second one for the same entry is a fault of ours.
+
+        `again` says that its source is to tell it once more; see `Delivery.closed`.
+        """
         if not self.book.close(entry_id, outcome):
             logger.error("accounting: %s", self.book.faults.pop())
             self.stats.inc_value("tge/accounting/faults")
             return
         for delivery in self.deliveries.pop(entry_id, ()):
-            delivery.closed(outcome)
+            delivery.closed(outcome, again=again)
 
     def settle(self, outcome: Outcome, count: int = 1) -> None:
         """Book entries that are seen and decided in one go."""

@@ -37,6 +37,13 @@ logger = logging.getLogger(__name__)
 
 CYCLE_TARGET_S = 60
 WATCH_EVERY_S = 60
+DATABASE_COUNTS = (
+    "batches",
+    "mentions_spooled",
+    "mentions_recovered",
+    "rows_on_disk",
+    "rows_put_aside",
+)
 
 
 class RunReport:
@@ -214,7 +221,11 @@ class RunReport:
 
     def _database(self) -> dict[str, Any] | None:
         store = self.crawler.get_extension(Store)
-        return store.figures() if store is not None else None
+        if store is None:
+            return None
+        return store.figures() | {
+            name: self._count(f"tge/database/{name}") for name in DATABASE_COUNTS
+        }
 
     def _publish_database(self) -> None:
         if (store := self.crawler.get_extension(Store)) is not None:

@@ -10,42 +10,53 @@ from scrapy import signals
 from scrapy.exceptions import NotConfigured
 
 from tgecrawler.addon import runtime_of
-from tgecrawler.storage.batch import Batch, Rejected, WriteResult
+from tgecrawler.errors import SpoolError
+from tgecrawler.storage.aside import Aside
+from tgecrawler.storage.batch import Batch
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.figures import database_figures, database_stats
+from tgecrawler.storage.lasting import LastingWriter
 from tgecrawler.storage.queries import fingerprints, known_stories
 from tgecrawler.storage.readiness import ensure_schema
 from tgecrawler.storage.seen import SeenIndex
-from tgecrawler.storage.writer import Writer
+from tgecrawler.storage.spool import Spool, spool_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from scrapy.crawler import Crawler
     from scrapy.statscollectors import StatsCollector
     from sqlalchemy import Engine
 
     from tgecrawler.items import Mention
+    from tgecrawler.options import Value
     from tgecrawler.runtime import Runtime
+    from tgecrawler.storage.batch import Rejected
+    from tgecrawler.storage.bisection import Commit
+    from tgecrawler.storage.lasting import Fate
+    from tgecrawler.storage.writer import Writer
 
 logger = logging.getLogger(__name__)
 
 # Copies of a story come within days; older ones need not be held in memory.
 STORIES_KEPT = timedelta(days=30)
+MB = 1_000_000
 
 
 class Store:
-    """Adapter around `tgecrawler.storage`. Option: TGE_DATABASE_URL.
+    """Adapter around `tgecrawler.storage`. Options: TGE_DATABASE_URL, TGE_SPOOL_….
 
     Opened before the crawl begins, so that a database that cannot be used stops
     the process with one line. Only for spiders that store (`stores = True`).
     """
 
-    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+    def __init__(
+        self, engine: Engine, runtime: Runtime, lasting: LastingWriter | None = None
+    ) -> None:
         self.engine = engine
         self.runtime = runtime
-        self.writer = Writer(engine)
+        self.lasting = lasting or open_lasting(engine, runtime.options)
         self.seen = SeenIndex.load(engine)
 
     @classmethod
@@ -58,12 +69,20 @@ class Store:
         )
         engine = create_engine(str(runtime.options["TGE_DATABASE_URL"]), settings)
         ensure_schema(engine)
-        store = cls(engine, runtime)
+        lasting = open_lasting(engine, runtime.options)
+        # Before anything is read of the database: what an earlier run fetched is known then.
+        crawler.stats.inc_value("tge/database/mentions_recovered", lasting.recover())
+        store = cls(engine, runtime, lasting)
         store.writer.sync_companies(runtime.watchlist.companies)
         if count := store.writer.refresh_traits(runtime.anybodys, runtime.ordinary):
             logger.info("read %d stored mentions anew, by this version's rules", count)
         crawler.signals.connect(store.close, signal=signals.engine_stopped)
         return store
+
+    @property
+    def writer(self) -> Writer:
+        """The writer for all else than mentions; while the database is away it tries once."""
+        return self.lasting.present
 
     def knows(self, entry_id: str, verdict_version: str) -> bool:
         """Return whether an entry is stored, or was rejected under the same rules."""
@@ -77,25 +96,37 @@ class Store:
         """Yield the fingerprints of recent mentions, each with its id and when it was told."""
         return fingerprints(self.engine, since=datetime.now(UTC) - STORIES_KEPT)
 
-    def write(self, mentions: Sequence[Mention], rejected: Sequence[Rejected]) -> WriteResult:
-        """Write one batch in one transaction; return what became of it.
+    def write(
+        self, mentions: Sequence[Mention], rejected: Sequence[Rejected], *, closing: bool = False
+    ) -> Fate:
+        """Write or keep one batch; return what became of its rows.
 
         Blocks: call it in a thread. What it has written is known from then on.
 
-        Raises:
-            DatabaseError: the batch could not be written, and nothing of it was.
+        Args:
+            closing: there will be no other chance in this run.
         """
         batch = Batch(
             mentions=mentions,
             rejected=rejected,
             rules_version=self.runtime.assessor.rules_version,
         )
-        result = self.writer.write(batch)
-        for entry_id, outcome in result.outcomes.items():
+        return self._noted(self.lasting.write(batch, closing=closing))
+
+    def drain(self) -> Fate:
+        """Write some of the rows that wait on disk; blocks."""
+        return self._noted(self.lasting.drain())
+
+    def _noted(self, fate: Fate) -> Fate:
+        for commit in fate.commits:
+            self._note(commit)
+        return fate
+
+    def _note(self, commit: Commit) -> None:
+        for entry_id, outcome in commit.result.outcomes.items():
             self.seen.add(entry_id, outcome, "")
-        for row in rejected:
+        for row in commit.batch.rejected:
             self.seen.add(row.id, row.outcome, row.rules_version)
-        return result
 
     def write_run(self, report: dict[str, Any]) -> None:
         """Store a run's report."""
@@ -111,5 +142,21 @@ class Store:
             stats.set_value(name, value)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back, and what waits on disk to the next process."""
+        self.lasting.close()
         self.engine.dispose()
+
+
+def open_lasting(engine: Engine, options: Mapping[str, Value]) -> LastingWriter:
+    """Return the writer for a database, with its spool and the file of rows put aside."""
+    folder = spool_folder(str(options["TGE_DATABASE_URL"]), str(options["TGE_SPOOL_PATH"]))
+    most_bytes = int(options["TGE_SPOOL_MAX_MB"]) * MB
+    spool = Spool(folder, most_bytes) if most_bytes else None
+    if spool is not None:
+        try:
+            spool.check()
+        except SpoolError as error:
+            logger.error(
+                "%s; while the database is away, rows will be left for the next run", error
+            )
+    return LastingWriter(engine, Aside(folder), spool)

@@ -215,7 +215,8 @@ class PollBook:
         if self.replaying:
             return
         unsettled = one.state.unsettled_polls + 1
-        if not delivery.settled and unsettled < MOST_UNSETTLED_POLLS:
+        again = delivery.is_wanted_again or unsettled < MOST_UNSETTLED_POLLS
+        if not delivery.settled and again:
             one.state = replace(one.state, unsettled_polls=unsettled)
             self.rows.note(self._record(one, unsettled_polls=unsettled))
             return

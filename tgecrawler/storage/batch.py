@@ -14,7 +14,7 @@ from tgecrawler.storage.models import COMPANY_CHARS, MENTION_TEXTS, MENTION_TRAI
 from tgecrawler.storage.partitions import month_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from tgecrawler.items import Assessment, Mention, Outcome, Reason
@@ -102,6 +102,44 @@ class WriteResult:
     alerts: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     changed_events: tuple[str, ...] = ()
+
+
+def row_count(batch: Batch) -> int:
+    """Return how many rows a batch bears, mentions and rejected ones."""
+    return len(batch.mentions) + len(batch.rejected)
+
+
+def ids_of(batch: Batch) -> list[str]:
+    """Return the ids of a batch's rows, of mentions and rejected ones."""
+    ids = [mention.entry_id for mention in batch.mentions]
+    return ids + [entry.id for entry in batch.rejected]
+
+
+def batch_of(rows: Iterable[Mention | Rejected], rules_version: str) -> Batch:
+    """Return a batch of rows of either kind."""
+    listed = list(rows)
+    return Batch(
+        mentions=[row for row in listed if not isinstance(row, Rejected)],
+        rejected=[row for row in listed if isinstance(row, Rejected)],
+        rules_version=rules_version,
+    )
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Return the first and the second half of a batch's rows."""
+    rows: list[Mention | Rejected] = [*batch.mentions, *batch.rejected]
+    middle = len(rows) // 2
+    first, second = (batch_of(half, batch.rules_version) for half in (rows[:middle], rows[middle:]))
+    return first, second
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return one batch of the rows of some; all of them are of the same rules."""
+    return Batch(
+        mentions=[mention for batch in batches for mention in batch.mentions],
+        rejected=[entry for batch in batches for entry in batch.rejected],
+        rules_version=batches[0].rules_version,
+    )
 
 
 def mention_rows(batch: Batch, stored_at: datetime) -> dict[str, dict[str, Any]]:

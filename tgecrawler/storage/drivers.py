@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from tgecrawler.errors import DatabaseError
-from tgecrawler.storage.failures import database_error
+from tgecrawler.storage.error_line import database_error
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine

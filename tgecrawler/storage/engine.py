@@ -14,7 +14,7 @@ from tgecrawler.errors import DatabaseError
 from tgecrawler.storage.database import ATTACHED, Database, database_of
 from tgecrawler.storage.drivers import make_engine, parse_url, statement_timeout
 from tgecrawler.storage.engine_settings import EngineSettings
-from tgecrawler.storage.failures import database_error
+from tgecrawler.storage.error_line import database_error
 from tgecrawler.storage.query_timing import QueryTiming, tell_watches
 from tgecrawler.storage.replica import Replica, ReplicaUsage
 

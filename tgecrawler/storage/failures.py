@@ -1,49 +1,88 @@
-"""How a database's failures are told: one line, without a password."""
+"""What a database's failure means: it passes, the database is away, or it refuses the rows.
+
+Rows that are refused are looked for and put aside, so only what is surely not
+the rows' fault counts as "away": a database that stays away holds up the crawl.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+import sqlite3
+from typing import Literal
 
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError
 
-from tgecrawler.errors import DatabaseError
+FailureKind = Literal["passing", "away", "refused"]
+"""``passing`` is worth a retry within seconds, ``away`` only once somebody has mended it."""
 
-if TYPE_CHECKING:
-    from sqlalchemy import URL
+PASSING_STATES = {
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "55P03",  # lock_not_available: lock_timeout
+    "53300",  # too_many_connections
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
+    "57014",  # query_canceled: a statement timeout, of a server that is overloaded
+    "57P05",  # idle_session_timeout
+    "25P03",  # idle_in_transaction_session_timeout
+}
+CONNECTION_CLASS = "08"
 
-_POOL_EXHAUSTED = (
-    "all connections were in use for too long; raise TGE_DATABASE_POOL_SIZE or "
-    "TGE_DATABASE_POOL_OVERFLOW, or let fewer ask at the same time"
-)
-_ADVICE = {
-    "canceling statement due to statement timeout": "raise TGE_DATABASE_STATEMENT_TIMEOUT_S "
-    "or ask for less",
+AWAY_CLASSES = {
+    "28",  # invalid_authorization: a password that was changed
+    "3D",  # invalid_catalog_name: no such database
+    "3F",  # invalid_schema_name
+    "53",  # insufficient_resources: disk full (53100), out of memory
+    "57",  # operator_intervention
+    "58",  # system_error: the server's own input and output
+    "F0",  # config_file_error
+    "XX",  # internal_error: corrupted data or index
+}
+AWAY_STATES = {
+    "25006",  # read_only_sql_transaction: a standby, or a server that was made read-only
+    "42501",  # insufficient_privilege
+    "42P01",  # undefined_table: being migrated, or by a newer version
+    "42703",  # undefined_column
 }
 
-
-def database_error(error: BaseException, url: URL) -> DatabaseError:
-    """Return ``error`` as one line that names the database and bears no password."""
-    message = f"the database {_place(url)} cannot be used: {_reason(error)}"
-    for secret in _secrets(url):
-        message = message.replace(secret, "***")
-    return DatabaseError(message)
-
-
-def _place(url: URL) -> str | None:
-    return url.database if url.drivername == "sqlite" else url.render_as_string()
+SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+SQLITE_REFUSED = {
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_ERROR,  # but for the missing tables below
+}
+SQLITE_MISSING = ("no such table", "no such column", "has no column")
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, PoolTimeout):
-        return _POOL_EXHAUSTED
-    cause = getattr(error, "orig", None) or error
-    line = " ".join(str(cause).strip().splitlines()[:1]) or type(cause).__name__
-    advice = next((told for begins, told in _ADVICE.items() if line.startswith(begins)), "")
-    return f"{line}; {advice}" if advice else line
+def kind_of(error: SQLAlchemyError) -> FailureKind:
+    """Return what a failed transaction means for the rows of it."""
+    if isinstance(error, TimeoutError):  # of the pool: all connections are in use
+        return "passing"
+    if not isinstance(error, DBAPIError):
+        return "refused"
+    if error.connection_invalidated:
+        return "passing"
+    if isinstance(error.orig, sqlite3.Error):
+        return _kind_on_sqlite(error.orig)
+    return _kind_on_postgresql(error)
 
 
-def _secrets(url: URL) -> list[str]:
-    found = [value for name, value in url.query.items() if "pass" in name]
-    texts = [text for text in [url.password, *found] if isinstance(text, str) and text]
-    return [form for text in texts for form in (text, quote(text, safe=""), quote_plus(text))]
+def _kind_on_sqlite(error: sqlite3.Error) -> FailureKind:
+    # Python's own refusal to bind a value has no code of SQLite's.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISMATCH) & 0xFF
+    if code in SQLITE_PASSING:
+        return "passing"
+    if code == sqlite3.SQLITE_ERROR and any(text in str(error) for text in SQLITE_MISSING):
+        return "away"
+    return "refused" if code in SQLITE_REFUSED else "away"
+
+
+def _kind_on_postgresql(error: DBAPIError) -> FailureKind:
+    state = getattr(error.orig, "pgcode", None)
+    if state is None:  # libpq's own failures have no state: no connection was made
+        return "passing" if type(error).__name__ == "OperationalError" else "refused"
+    if state in PASSING_STATES or state.startswith(CONNECTION_CLASS):
+        return "passing"
+    return "away" if state in AWAY_STATES or state[:2] in AWAY_CLASSES else "refused"

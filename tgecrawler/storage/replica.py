@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from tgecrawler.storage.failures import database_error
+from tgecrawler.storage.error_line import database_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -103,9 +103,8 @@ def _in_models(name: str | None, _kind: str, _parents: object) -> bool:
 def _migrate(engine: Engine, config: Config, revision: str, *, down: bool = False) -> None:
     run = command.downgrade if down else command.upgrade
     try:
-        with _migrating(engine):
-            # Looked at under the lock: another process may have been quicker.
-            for script, target in _steps(config, current(engine), revision, down=down):
+        with _migrating(engine) as found:
+            for script, target in _steps(config, found, revision, down=down):
                 with _step_connection(engine, script) as connection:
                     config.attributes["connection"] = connection
                     run(config, target)
@@ -134,9 +133,7 @@ def _steps(config: Config, found: str, revision: str, *, down: bool) -> list[tup
 def _step_connection(engine: Engine, script: Script) -> Iterator[Connection]:
     """Yield a connection in a transaction without other writers, or in none where that is due."""
     if engine.dialect.name == "postgresql" and getattr(script.module, "concurrent", False):
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.detach()  # its statements may take as long as they need
-            connection.execute(sa.text("SET statement_timeout = 0"))
+        with _unlimited(engine) as connection:
             yield connection
     else:
         with write_transaction(engine, "migrate", limited=False) as connection:
@@ -144,24 +141,33 @@ def _step_connection(engine: Engine, script: Script) -> Iterator[Connection]:
 
 
 @contextmanager
-def _migrating(engine: Engine) -> Iterator[None]:
-    """Let one process migrate at a time.
+def _migrating(engine: Engine) -> Iterator[str]:
+    """Let one process migrate at a time; yield the revision that it finds.
 
-    On SQLite each step's transaction does that. On PostgreSQL the lock is asked for
+    On SQLite each step's transaction sees to that. On PostgreSQL the lock is asked for
     again and again: who waited for it inside a statement would hold up the building of
     indexes, which waits for every statement that began before.
     """
     if engine.dialect.name != "postgresql":
-        yield
+        yield current(engine)
         return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.detach()  # or a pool of one connection would have none for the steps
+    with _unlimited(engine) as connection:
         while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))):
             time.sleep(LOCK_POLL_S)
-        try:
-            yield
-        finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))
+        # Looked at under the lock: another process may have been quicker.
+        yield _revision(connection)  # the lock ends with the connection
+
+
+@contextmanager
+def _unlimited(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection outside of transactions whose statements may take what they need.
+
+    It is none of the pool's: in one of a single connection nothing would be left for the steps.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        connection.execute(sa.text("SET statement_timeout = 0"))
+        yield connection
 
 
 def _revision(connection: Connection) -> str:

@@ -26,7 +26,7 @@ from tgecrawler.storage.engine import write_transaction
 from tgecrawler.storage.events import EventChanges, add_edit, entities_of, regroup
 from tgecrawler.storage.models import COMPANIES, MENTION_COMPANIES, MENTIONS, SEEN
 from tgecrawler.storage.refresh import refresh_traits
-from tgecrawler.storage.retry import with_retries
+from tgecrawler.storage.retry import ATTEMPTS, with_retries
 from tgecrawler.storage.stories import (
     Stories,
     demote_originals,
@@ -70,6 +70,7 @@ class Writer:
         engine: of ``storage.engine.create_engine``, with its schema in place.
         clock: returns the present moment, aware UTC.
         sleep: waits for a number of seconds between attempts.
+        attempts: how often a transaction is tried where its failure may pass.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class Writer:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self.engine = engine
         self.clock = clock
         self.sleep = sleep
         self._months: set[date] = set()
+        self.attempts = attempts
 
     def write(self, batch: Batch) -> WriteResult:
         """Return what became of `batch`, once it is committed as a whole.
@@ -91,7 +94,8 @@ class Writer:
         written again, and then reports no new rows and no alerts.
 
         Raises:
-            DatabaseError: nothing of it was written.
+            DatabaseError: nothing of it was written; a DatabaseRefusalError where that is
+                the rows' fault.
             ValueError: a mention without an assessment.
         """
         now = self.clock()
@@ -156,7 +160,7 @@ class Writer:
             with write_transaction(self.engine, name) as connection:
                 return action(connection)
 
-        return with_retries(attempt, url=self.engine.url, sleep=self.sleep)
+        return with_retries(attempt, url=self.engine.url, sleep=self.sleep, attempts=self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
