@@ -17,6 +17,7 @@ from tgecrawler.storage.models import (
     EVENT_MENTIONS,
     EVENT_REDIRECTS,
     EVENTS,
+    KEY_CHARS,
     MENTIONS,
     UtcDateTime,
 )
@@ -199,5 +200,7 @@ def _meant(
 ) -> set[str]:
     is_it = written == id_
     if len(id_) >= SHORTEST_ID:
-        is_it = written.startswith(id_, autoescape=True)
+        # Ids are of hex digits: a range, which is found in the index, and LIKE is not.
+        beginning = written.between(id_, id_.ljust(KEY_CHARS, "f"))
+        is_it = sa.and_(beginning, written.startswith(id_, autoescape=True))
     return set(connection.scalars(sa.select(meant).where(is_it).limit(10)))
