@@ -73,8 +73,24 @@ def test_every_story_meant_as_an_alert_raises_one_and_no_other_does(demo: Projec
     assert len(demo.rows("select id from alerts")) == meant
 
 
+def test_alerts_are_found_by_words_and_status(demo: Project) -> None:
+    def titles(*filters: str) -> set[str]:
+        shown = json.loads(demo.scrapy("alerts", "--json", *filters).stdout)
+        return {alert["title"] for alert in shown}
+
+    every = titles()
+    assert titles("--text", "fernway FRN") == {
+        title for title in every if {"Fernway", "FRN"} <= set(title.split())
+    }
+    assert titles("--text", "fern*") >= titles("--text", "fernway") > set()
+    assert set() < titles("--status", "live") < every
+    assert titles("--text", "nobodysaysthis") == set()
+
+
 def test_an_outlet_that_fails_is_told(demo: Project) -> None:
     listed = json.loads(demo.scrapy("sources", "list", "--json").stdout)
+    told = sum(source["mentions"] for source in listed)
+    assert told == len(demo.rows("select id from mentions"))
     failing = [source["slug"] for source in listed if source["consecutive_failures"]]
     assert failing == ["grapevine"]
 

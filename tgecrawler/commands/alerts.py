@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tgecrawler.cli import TgeCommand, json_flag, moment, one_of
 from tgecrawler.errors import ArgumentError
-from tgecrawler.items import KINDS
+from tgecrawler.items import KINDS, STATUSES
 from tgecrawler.storage.queries import AlertRow, company_names, recent_alerts
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Command(TgeCommand):
         super().add_options(parser)
         parser.add_argument("--company", metavar="NAME", help="only of this company")
         parser.add_argument("--kind", metavar="KIND", help=f"only {', '.join(KINDS[:-1])}")
+        parser.add_argument("--status", metavar="STATUS", help=f"only {', '.join(STATUSES[:-1])}")
+        parser.add_argument(
+            "--text", metavar="WORDS", help="only with all of these words; cal* = that begin so"
+        )
         parser.add_argument(
             "--since", metavar="WHEN", help="a day, a time, or so long ago: 24h, 7d"
         )
@@ -58,6 +62,8 @@ class Command(TgeCommand):
             engine,
             company=_company(engine, opts.company),
             kind=one_of(opts.kind, KINDS, "kind") if opts.kind else None,
+            status=one_of(opts.status, STATUSES, "status") if opts.status else None,
+            text=opts.text,
             since=moment(opts.since, datetime.now(UTC)) if opts.since else None,
             min_score=opts.min_score,
             limit=max(1, opts.limit),

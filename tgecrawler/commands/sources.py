@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tgecrawler.domain.source_list import FeedSource, SiteSource, SourceList
 
 ACTIONS = ("list",)
+TOLD_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Listed:
     """A source, how it fared when it was last polled, and its rhythm.
 
     ``usual_gap_s`` is its usual time between two entries; ``stale`` tells one that
-    answers, but has told nothing for much longer than usual.
+    answers, but has told nothing for much longer than usual. ``mentions`` counts what
+    it told in the last `TOLD_DAYS` days that was stored, copies included.
     """
 
     slug: str
@@ -54,6 +56,8 @@ class Listed:
     not_modified: int
     usual_gap_s: float | None
     stale: bool
+    mentions: int
+    last_mention_at: str | None
 
 
 class Command(TgeCommand):
@@ -77,8 +81,11 @@ class Command(TgeCommand):
         one_of(args[0], ACTIONS, "action")
         options = self.options()
         url = str(options["TGE_DATABASE_URL"])
-        health = source_health(self.open_database()) if database_exists(url) else []
-        rows = listed(load_sources(str(options["TGE_SOURCES"])), health, datetime.now(UTC))
+        now = datetime.now(UTC)
+        since = now - timedelta(days=TOLD_DAYS)
+        exists = database_exists(url)
+        health = source_health(self.open_database(), since=since) if exists else []
+        rows = listed(load_sources(str(options["TGE_SOURCES"])), health, now)
         if opts.json:
             shown = orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2)
             sys.stdout.write(shown.decode() + "\n")
@@ -109,6 +116,7 @@ def print_sources(rows: Sequence[Listed]) -> None:
         "tier",
         "last success",
         "state",
+        f"told in {TOLD_DAYS} days",
         "usual gap",
         "next poll",
         "url",
@@ -121,6 +129,7 @@ def print_sources(rows: Sequence[Listed]) -> None:
             str(row.tier),
             row.last_success_at or "never",
             _state(row),
+            str(row.mentions or ""),
             in_words(row.usual_gap_s) if row.usual_gap_s else "",
             row.next_poll_at or "",
             row.url,
@@ -156,4 +165,6 @@ def _listed(
         not_modified=health.not_modified if health else 0,
         usual_gap_s=usual_gap_s(history),
         stale=is_stale(history, now),
+        mentions=health.mentions if health else 0,
+        last_mention_at=rfc3339(health.last_mention_at) if health else None,
     )
