@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 TABLE = "mention_texts"
+NAMES = f"^{TABLE}_[0-9]{{4}}_[0-9]{{2}}$"
+"""What partitions are called, as a regular expression of PostgreSQL's."""
+
 MONTHS_AHEAD = 2
 """Months after the present one whose partitions are there already."""
 
@@ -24,7 +27,7 @@ _MONTHS = sa.text(
 
 _DETACHED = sa.text(
     "SELECT relname FROM pg_class WHERE NOT relispartition AND relkind = 'r'"
-    f" AND relname ~ '^{TABLE}_[0-9]{{4}}_[0-9]{{2}}$'"
+    f" AND relname ~ '{NAMES}'"
     " AND relnamespace = current_schema()::regnamespace ORDER BY relname"
 )
 

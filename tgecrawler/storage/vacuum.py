@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tgecrawler.storage.engine import database_error
 from tgecrawler.storage.models import Base
+from tgecrawler.storage.upkeep import lift_timeout
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -42,6 +43,15 @@ def vacuum(engine: Engine) -> Sizes:
         return Sizes(before_bytes=before_bytes, after_bytes=size_bytes(engine))
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise database_error(error, engine.url) from error
+
+
+def analyze(engine: Engine) -> None:
+    """Let PostgreSQL count rows that came all at once, before queries are planned by no counts."""
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as connection:
+            lift_timeout(connection)
+            for table in Base.metadata.sorted_tables:
+                connection.execute(sa.text(f"ANALYZE {table.name}"))
 
 
 def _vacuum_sqlite(engine: Engine) -> None:
