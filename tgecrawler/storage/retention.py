@@ -81,6 +81,11 @@ class Pruned:
     kept_events: int = 0
     longest_s: float = 0.0
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures by name."""
+        figures = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return figures | {"rows": {str(table): rows for table, rows in self.rows.items()}}
+
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
@@ -167,6 +172,7 @@ class Pruner:
         return self.pruned
 
     def _prune_mentions(self, cut: datetime, now: datetime) -> None:
+        self.pruned.rows["mentions"] += 0  # where none are found, that is told
         self._at_once = FIRST_AT_ONCE
         for page in self._pages(old_events.find(cut)):
             events = [old_events.OldEvent(row[0], row[1], row[2]) for row in page]
@@ -187,6 +193,7 @@ class Pruner:
 
     def _delete(self, rule: _Rule) -> None:
         self._at_once = FIRST_AT_ONCE
+        self.pruned.rows[rule.table.name] += 0
         for page in self._pages(rule.found):
             ids = [row[0] for row in page]
             while ids:
