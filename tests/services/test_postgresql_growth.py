@@ -15,6 +15,7 @@ from tgecrawler.storage.engine import create_engine, write_transaction
 from tgecrawler.storage.integrity import data_findings
 from tgecrawler.storage.partitions import ensure_months, month_of, months, name_of
 from tgecrawler.storage.retention import Pruner, Retention, would_prune
+from tgecrawler.storage.vacuum import size_bytes, vacuum
 
 
 @pytest.fixture
@@ -29,6 +30,17 @@ def engine(postgresql_url):
 
 class TestGrowthOnPostgresql(GrowthCases):
     """See ``GrowthCases``."""
+
+
+def test_the_size_is_that_of_all_our_tables_and_partitions(engine):
+    told(engine, 1, 1)
+    vacuum(engine)
+    query = (
+        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind IN ('r', 'p')"
+        " AND relname <> 'alembic_version' AND relnamespace = 'public'::regnamespace"
+    )
+    with engine.connect() as connection:
+        assert size_bytes(engine) == connection.scalar(sa.text(query))
 
 
 def there(engine) -> list[str]:

@@ -112,7 +112,10 @@ def _search_findings(connection: Connection) -> list[Finding]:
         "SELECT count(*), min(rowid) FROM alert_search_docsize AS d"
         " WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE position = d.id)"
     )
-    anew = "scrapy db downgrade 0003, then scrapy db upgrade, makes the text search anew"
+    anew = (
+        "DELETE FROM alert_search; INSERT INTO alert_search (rowid, words)"
+        " SELECT position, words FROM alerts makes the text search anew"
+    )
     return [
         *_count("alerts are not found by their words", connection.execute(differs).one(), anew),
         *_count("entries of the text search are no alerts'", connection.execute(left).one(), anew),

@@ -80,13 +80,14 @@ def _vacuum_postgresql(engine: Engine) -> None:
 def size_bytes(engine: Engine) -> int:
     """Return what the database takes."""
     query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    values: dict[str, list[str]] = {}
     if engine.dialect.name == "postgresql":
-        # A partitioned table has no pages of its own; its partitions are in the tree.
+        # A partitioned table has no pages of its own.
         query = (
-            "SELECT sum(pg_total_relation_size(tree.relid))::bigint FROM"
-            " unnest(CAST(:names AS text[])) AS name, pg_partition_tree(name::regclass) AS tree"
+            "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE"
+            " oid = ANY(CAST(:names AS regclass[])) OR oid IN (SELECT inhrelid FROM pg_inherits"
+            " WHERE inhparent = ANY(CAST(:names AS regclass[])) AND relkind = 'r')"
         )
-    names = [table.name for table in Base.metadata.sorted_tables]
-    values = {"names": names} if engine.dialect.name == "postgresql" else {}
+        values = {"names": [table.name for table in Base.metadata.sorted_tables]}
     with engine.connect() as connection:
         return int(connection.execute(sa.text(query), values).scalar_one())
