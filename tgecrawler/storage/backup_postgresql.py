@@ -43,7 +43,7 @@ def dump(engine: Engine, target: Path) -> str:
         DatabaseError: pg_dump is lacking or failed, or what it wrote cannot be read back.
     """
     tools = Tools(engine)
-    with reading(engine) as connection:
+    with reading(engine, "backup", primary=True) as connection:
         place = connection.scalar(sa.text("SELECT quote_ident(current_schema())"))
     names = [*Base.metadata.tables, REVISIONS, f"{partitions.TABLE}_*"]
     tools.run(
@@ -78,7 +78,7 @@ def load(url: str, file: Path, *, force: bool) -> str:
         tools = Tools(engine)
         place, revision = _revision(tools, file)
         schema.refuse_newer(revision)
-        with reading(engine) as connection:
+        with reading(engine, "backup", primary=True) as connection:
             here = connection.scalar(sa.text("SELECT quote_ident(current_schema())"))
             ours = {"names": [*Base.metadata.tables, REVISIONS], "part": partitions.NAMES}
             tables = list(connection.scalars(_OUR_TABLES, ours))

@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError as SQLAlchemyArgumentError
 
 from tgecrawler.errors import ArgumentError
 from tgecrawler.storage import schema
-from tgecrawler.storage.engine import LOCK_WAIT_S, create_engine, database_error
+from tgecrawler.storage.engine import create_engine, database_error
+from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.files import UNFINISHED, unfinished
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ PACKED_LEVEL = 1  # of 9, which takes five times as long for a tenth less
 _PLAIN = b"SQLite format 3\0"
 _PACKED = b"\x1f\x8b"
 _BUSY_WAIT_S = 0.05
+_LOCK_WAIT_S = EngineSettings().lock_wait_s
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
@@ -134,7 +136,7 @@ def _create(source: sqlite3.Connection, path: Path) -> None:
 
 
 def _replace(source: sqlite3.Connection, path: Path) -> None:
-    deadline = time.monotonic() + LOCK_WAIT_S
+    deadline = time.monotonic() + _LOCK_WAIT_S
 
     def give_up(status: int, _remaining: int, _total: int) -> None:
         busy = status & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -202,4 +204,4 @@ def _has_tables(url: str) -> bool:
 def _open(path: Path) -> sqlite3.Connection:
     """Return a connection that changes nothing."""
     uri = f"{path.resolve().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=LOCK_WAIT_S)
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_LOCK_WAIT_S)

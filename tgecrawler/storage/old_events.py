@@ -25,7 +25,8 @@ from tgecrawler.storage.models import (
     NEAR_COPIES,
 )
 from tgecrawler.storage.traits import settle_entities, tokens_of
-from tgecrawler.storage.upsert import CHUNK, select_in
+from tgecrawler.storage.upkeep import CHUNK
+from tgecrawler.storage.upsert import select_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -20,8 +20,7 @@ from tgecrawler.storage import old_events, partitions
 from tgecrawler.storage.engine import database_error, write_transaction
 from tgecrawler.storage.models import MENTION_TEXTS, MENTIONS, RUNS, SEEN
 from tgecrawler.storage.retry import with_retries
-from tgecrawler.storage.upkeep import lift_timeout, reading_at_length
-from tgecrawler.storage.upsert import CHUNK
+from tgecrawler.storage.upkeep import CHUNK, lift_timeout, reading_at_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -214,7 +213,7 @@ class Pruner:
 
         name = partitions.name_of(month)
         try:
-            with write_transaction(self.engine) as connection:
+            with write_transaction(self.engine, "prune") as connection:
                 rows = drop(connection)
         except SQLAlchemyError as error:
             # Not tried again: each time, all who want to read would wait behind it.
@@ -251,7 +250,7 @@ class Pruner:
 
         def attempt() -> T:
             nonlocal began_at
-            with write_transaction(self.engine) as connection:
+            with write_transaction(self.engine, "prune") as connection:
                 began_at = time.monotonic()  # what came before was waiting for others
                 lift_timeout(connection)
                 return action(connection)

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 
+CHUNK = 500
+"""Values in one IN list of a DELETE: SQLite before 3.32 takes 999 variables in a statement."""
+
+
 @contextmanager
 def reading_at_length(engine: Engine) -> Iterator[Connection]:
     """Yield a connection for reading whose statements may take as long as they take."""
-    with reading(engine) as connection:
+    with reading(engine, "upkeep", primary=True) as connection:
         lift_timeout(connection)
         yield connection
 
