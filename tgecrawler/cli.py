@@ -92,13 +92,18 @@ def open_database(options: dict[str, Value], program: str = "") -> Engine:
         DatabaseError: there is none yet, or it cannot be used.
     """
     url = str(options["TGE_DATABASE_URL"])
+    require_database(url)
+    engine = create_engine(url, EngineSettings.from_options(options, program=program))
+    ensure_schema(engine)
+    return engine
+
+
+def require_database(url: str) -> None:
+    """Raise DatabaseError where there is no database yet."""
     if not database_exists(url):
         raise DatabaseError(
             f"there is no database {url.removeprefix(SQLITE)} yet; run `scrapy crawl rss` first"
         )
-    engine = create_engine(url, EngineSettings.from_options(options, program=program))
-    ensure_schema(engine)
-    return engine
 
 
 def database_exists(url: str) -> bool:

@@ -54,7 +54,11 @@ COMMANDS = (
         "`stats`, `clear`, `advise`: what is kept, how long (`--tier --json`)",
     ),
     ("scrapy spool", "rows that are not in the database: `list`, `write` them now (`--json`)"),
-    ("scrapy db", "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check`"),
+    (
+        "scrapy db",
+        "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check` (`--json`), "
+        "`prune` (`--dry-run --json`), `vacuum`, `backup FILE`, `restore FILE` (`--force`)",
+    ),
 )
 
 

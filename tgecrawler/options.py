@@ -300,6 +300,44 @@ OPTIONS: tuple[Option, ...] = (
         "Folder of the rows on disk, and of those that the database refuses; empty = beside an "
         "SQLite database, else var/spool",
     ),
+    Option(
+        "TGE_KEEP_TEXTS_DAYS",
+        0,
+        _whole,
+        "How long `scrapy db prune` keeps the bodies of mentions; headline, summary and verdict "
+        "stay; 0 = for ever",
+        unit="days",
+    ),
+    Option(
+        "TGE_KEEP_POSTS_DAYS",
+        0,
+        _whole,
+        "The same for the bodies of posts, as a platform's terms may ask for; 0 = as other bodies",
+        unit="days",
+    ),
+    Option(
+        "TGE_KEEP_MENTIONS_DAYS",
+        0,
+        _whole,
+        "How long whole mentions are kept, with their alerts, after the last that was told of "
+        "their event; the events stay; 0 = for ever",
+        unit="days",
+    ),
+    Option(
+        "TGE_KEEP_SEEN_DAYS",
+        0,
+        _whole,
+        "How long it is remembered that an entry was judged of which no mention is kept; one "
+        "that a feed still tells is then read again; 0 = for ever",
+        unit="days",
+    ),
+    Option(
+        "TGE_KEEP_RUNS_DAYS",
+        90,
+        _whole,
+        "How long the reports of runs are kept; 0 = for ever",
+        unit="days",
+    ),
 )
 
 _BY_NAME = {option.name: option for option in OPTIONS}

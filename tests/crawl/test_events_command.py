@@ -125,6 +125,15 @@ def test_a_split_must_leave_a_mention(project: Project) -> None:
     assert "no mention of this event" in refusal(project, "split", event["id"], "abcdefgh")
 
 
+def test_an_event_whose_mentions_were_let_go_is_shown_and_not_joined(project: Project) -> None:
+    old, other = (event["id"] for event in events(project)[:2])
+    with sqlite3.connect(project.database) as connection:
+        connection.execute(f"DELETE FROM event_mentions WHERE event_id = '{old}'")
+    assert "were let go (scrapy db prune)" in refusal(project, "merge", other, old)
+    assert old in [event["id"] for event in events(project)]
+    assert project.scrapy("events", "show", old).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -141,6 +141,14 @@ def test_there_are_no_alerts_before_a_crawl(project: Project) -> None:
         (("alerts", "extra"), "too many arguments: extra"),
         (("db", "upgade"), "no action 'upgade'; did you mean 'upgrade'?"),
         (("db", "downgrade"), "downgrade takes a revision"),
+        (("db", "prun"), "no action 'prun'; did you mean 'prune'?"),
+        (("db", "prune", "seen"), "prune takes nothing more, not 'seen'"),
+        (("db", "backup"), "backup takes the file to write"),
+        (("db", "restore"), "restore takes a file that `scrapy db backup` wrote"),
+        (("db", "restore", "none.db"), "there is no file none.db"),
+        (("db", "restore", "scrapy.cfg", "--force"), "scrapy.cfg is no backup of an SQLite"),
+        (("db", "vacuum", "--force"), "--force goes with backup and restore, not vacuum"),
+        (("db", "check", "--dry-run"), "--dry-run goes with prune, not check"),
         (("sources", "lst"), "no action 'lst'; did you mean 'list'?"),
         (("evaluate", "none.jsonl"), "none.jsonl"),
         (("explain", "none.html"), "cannot read none.html"),
@@ -149,6 +157,13 @@ def test_there_are_no_alerts_before_a_crawl(project: Project) -> None:
 def test_wrong_arguments(project: Project, args: tuple[str, ...], expected: str) -> None:
     project.scrapy("db", "upgrade")
     assert expected in said(project, *args)
+
+
+@pytest.mark.parametrize("action", ["check", "prune", "vacuum", "backup"])
+def test_what_needs_a_database_makes_none(project: Project, action: str) -> None:
+    args = (str(project.folder / "file"),) if action == "backup" else ()
+    assert "run `scrapy crawl rss` first" in said(project, "db", action, *args)
+    assert not project.database.exists()
 
 
 def test_a_labelled_file_with_a_broken_line(project: Project, tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from redis_server import RedisServer
 
 # The cases that hold on both engines live beside the unit tests.
 sys.path.append(str(Path(__file__).parent.parent / "unit"))
-pytest.register_assert_rewrite("storage_cases", "event_cases", "cache_cases", "lasting_cases")
+pytest.register_assert_rewrite(
+    "storage_cases", "event_cases", "cache_cases", "lasting_cases",
+    "integrity_cases", "growth_cases", "backup_cases",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,12 @@ def _merge(engine: Engine, args: Sequence[str]) -> None:
     if len(args) < 2:
         raise ArgumentError("events merge takes the ids of two events or more")
     events = [_event(engine, arg) for arg in args]
+    for event in events:
+        if not mentions_of(engine, event.id):
+            raise ArgumentError(
+                f"the mentions of event {event.id[:SHOWN_ID]} were let go (scrapy db prune); it"
+                " stays as it is"
+            )
     firsts = list(dict.fromkeys(event.first_mention for event in events))
     if len(firsts) < 2:
         raise ArgumentError("these ids are all of one event already")

@@ -32,7 +32,7 @@ from tgecrawler.storage.models import (
 from tgecrawler.storage.upsert import insert_missing, select_in, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -229,11 +229,15 @@ def _states(
     return [summarise([evidence[id_] for id_ in group]) for group in groups]
 
 
-def _read_stored(connection: Connection, members: Collection[str]) -> _Stored:
+def _read_stored(connection: Connection, members: Mapping[str, str]) -> _Stored:
+    """Return what is stored of mentions and of the events that they are going to be in.
+
+    An event may be there without its mentions, which were old: it then goes on.
+    """
     query = sa.select(EVENT_MENTIONS.c.mention_id, EVENT_MENTIONS.c.event_id)
     found = select_in(connection, query, EVENT_MENTIONS.c.mention_id, members)
     event_of = {row.mention_id: row.event_id for row in found}
-    ids = set(event_of.values())
+    ids = {*event_of.values(), *members.values()}
     rows = {
         row.id: dict(row._mapping)
         for row in select_in(connection, sa.select(EVENTS), EVENTS.c.id, ids)

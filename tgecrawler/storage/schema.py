@@ -96,6 +96,12 @@ def check(engine: Engine) -> None:
         raise DatabaseError(f"the schema is not that of the models: {'; '.join(listed)}")
 
 
+def refuse_newer(revision: str) -> None:
+    """Raise DatabaseError for a revision that this version does not know."""
+    with _config() as config:
+        _refuse_newer(config, revision)
+
+
 def _in_models(name: str | None, _kind: str, _parents: object) -> bool:
     return name is None or not _NOT_IN_MODELS.fullmatch(name)
 
