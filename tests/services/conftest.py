@@ -10,6 +10,9 @@ from postgresql_server import serving, unavailable
 from redis import Redis
 from redis_server import RedisServer
 
+from tgecrawler.storage import schema
+from tgecrawler.storage.engine import create_engine
+
 # The cases that hold on both engines live beside the unit tests.
 sys.path.append(str(Path(__file__).parent.parent / "unit"))
 pytest.register_assert_rewrite(
@@ -40,6 +43,26 @@ def postgresql_url(postgresql):
     """The URL of an empty PostgreSQL database."""
     with postgresql.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def migrated(postgresql):
+    """The name of a database with empty tables, to be copied: migrating takes much longer."""
+    name = "tge_migrated"
+    postgresql.execute(f"CREATE DATABASE {name}")
+    engine = create_engine(postgresql.url(name))
+    schema.ensure_schema(engine)
+    engine.dispose()
+    return name
+
+
+@pytest.fixture
+def engine(postgresql, migrated):
+    """A PostgreSQL database with empty tables of the newest schema."""
+    with postgresql.database(migrated) as url:
+        engine = create_engine(url)
+        yield engine
+        engine.dispose()
 
 
 @pytest.fixture(scope="session")

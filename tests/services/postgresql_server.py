@@ -121,10 +121,10 @@ class PostgresqlServer:
             connection.close()
 
     @contextmanager
-    def database(self):
-        """Yield the URL of an empty database that is dropped afterwards."""
+    def database(self, template: str = "template1"):
+        """Yield the URL of a database like another, empty by default; it is dropped afterwards."""
         name = f"tge_{uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield self.url(name)
         finally:

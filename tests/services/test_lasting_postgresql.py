@@ -11,19 +11,10 @@ from lasting_cases import LastingCases, lasting, stored
 from sqlalchemy.exc import DBAPIError
 from storage_cases import batch, mention, url_of
 
-from tgecrawler.storage import schema
 from tgecrawler.storage.batch import row_count
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.failures import kind_of
 from tgecrawler.storage.spool import Spool
-
-
-@pytest.fixture
-def engine(postgresql_url):
-    engine = create_engine(postgresql_url)
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
 
 
 class TestLastingOnPostgresql(LastingCases):

@@ -37,14 +37,6 @@ from tgecrawler.storage.partitions import month_of, months, name_of
 from tgecrawler.storage.writer import Writer
 
 
-@pytest.fixture
-def engine(postgresql_url):
-    engine = create_engine(postgresql_url)
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
-
-
 class TestSchemaOnPostgresql(SchemaCases):
     """See ``SchemaCases``."""
 

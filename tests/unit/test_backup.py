@@ -13,17 +13,8 @@ from backup_cases import BackupCases, fill, killed_in, sound
 from storage_cases import batch, mention, snapshot, url_of, writer
 
 from tgecrawler.errors import ArgumentError
-from tgecrawler.storage import schema
 from tgecrawler.storage.backup import back_up, restore
 from tgecrawler.storage.engine import create_engine
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

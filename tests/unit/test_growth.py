@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from growth_cases import GrowthCases
 
 from tgecrawler.options import read_options
-from tgecrawler.storage import schema
-from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.retention import Retention
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
 
 
 class TestGrowthOnSqlite(GrowthCases):

@@ -9,17 +9,8 @@ import pytest
 import sqlalchemy as sa
 from integrity_cases import OTHER, IntegrityCases, fill, found
 
-from tgecrawler.storage import schema
-from tgecrawler.storage.engine import create_engine, write_transaction
+from tgecrawler.storage.engine import write_transaction
 from tgecrawler.storage.integrity import file_findings
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
 
 
 class TestIntegrityOnSqlite(IntegrityCases):

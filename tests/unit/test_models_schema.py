@@ -21,14 +21,6 @@ from tgecrawler.storage.models import UtcDateTime
 from tgecrawler.storage.readiness import HEAD
 
 
-@pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
-
-
 class TestSchemaOnSqlite(SchemaCases):
     """See ``SchemaCases``."""
 

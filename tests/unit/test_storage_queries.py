@@ -6,18 +6,9 @@ import pytest
 from storage_cases import NOW, QueryCases
 
 from tgecrawler.errors import DatabaseError
-from tgecrawler.storage import schema
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.queries import counts, recent_alerts, recent_runs
 from tgecrawler.storage.seen import SeenIndex
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
 
 
 class TestQueriesOnSqlite(QueryCases):

@@ -17,17 +17,7 @@ from storage_cases import (
 )
 
 from tgecrawler.errors import DatabaseError
-from tgecrawler.storage import schema
 from tgecrawler.storage.cleaning import clean_text
-from tgecrawler.storage.engine import create_engine
-
-
-@pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-    schema.ensure_schema(engine)
-    yield engine
-    engine.dispose()
 
 
 class TestWriterOnSqlite(WriterCases):
