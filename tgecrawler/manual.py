@@ -26,7 +26,10 @@ COMMANDS = (
         "scrapy crawl records",
         "JSON lines that others collected (`-a file=PATH -a max_age_days=0`)",
     ),
-    ("scrapy alerts", "what was found (`--company --kind --status --text --since --min-score --json --svg`)"),
+    (
+        "scrapy alerts",
+        "what was found (`--company --kind --status --text --since --min-score --json --svg`)",
+    ),
     (
         "scrapy events",
         "the same by event (`--company --kind --status --since --min-confidence --largest "

@@ -139,7 +139,7 @@ def _asked(made: MadeMentions) -> dict[str, Query]:
         "largest events": lambda engine, rng: largest_events(engine),
         "an event by id": lambda engine, rng: find_events(engine, rng.choice(events)),
         "an event's mentions": lambda engine, rng: mentions_of(
-            engine, events[min(SIZE.events - 1, 20 + made.skewed(SIZE.events - 20))]
+            engine, events[made.skewed(SIZE.events)], limit=100
         ),
         "source health": lambda engine, rng: source_health(engine, since=END - timedelta(days=7)),
         "thirty days": lambda engine, rng: daily_statistics(engine, since=END - timedelta(days=30)),

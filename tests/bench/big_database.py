@@ -96,7 +96,7 @@ def _events(made: MadeMentions, size: Size, companies: Sequence[str]) -> list[Ro
             "claim_url": "", "claim_url_official": None, "companies": sorted(listed),
             "shown_mention": "", "title": f"{project} {made.text(40)}", "url": "",
             "first_seen_at": first_at, "first_source": "", "first_mention": "",
-            "last_seen_at": last_at, "mentions": 0, "copies": 0, "owners": 1,
+            "last_seen_at": last_at, "mentions": 0, "copies": 0, "size": number, "owners": 1,
             "confidence": round(rng.betavariate(5, 2), 3), "history": [], "sequence": 1,
             "created_at": first_at, "changed_at": last_at,
         })  # fmt: skip
@@ -167,7 +167,10 @@ def _with_children(mentions: list[Row]) -> Iterator[tuple[str, list[Row]]]:
             "track": "main", "season": 0, "entity": event["project"], "version": TRAITS_VERSION,
             "fingerprint": random.randbytes(512),
         })  # fmt: skip
-        tables["event_mentions"].append({"mention_id": id_, "event_id": event["id"]})
+        told_at = row["published_at"]
+        tables["event_mentions"].append(
+            {"mention_id": id_, "event_id": event["id"], "told_at": told_at}
+        )
         outcome = "duplicate" if row["duplicate_of"] else "stored"
         tables["seen"].append({
             "id": id_, "outcome": outcome, "rules_version": "bench", "seen_at": row["seen_at"],

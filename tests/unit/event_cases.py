@@ -10,6 +10,7 @@ from storage_cases import NOW, assessment, batch, mention, settled, snapshot, wr
 
 from tgecrawler.domain.event_state import event_key
 from tgecrawler.domain.near_duplicate import make_fingerprint
+from tgecrawler.errors import ArgumentError
 from tgecrawler.items import EventTraits
 from tgecrawler.storage.engine import write_transaction
 from tgecrawler.storage.event_queries import (
@@ -174,6 +175,27 @@ class EventCases:
         assert writer(engine).refresh_traits(frozenset(), frozenset()) == 0
         assert settled(engine)["events"] == before["events"]
         assert len(list(fingerprints(engine, since=NOW))) == 2
+
+    def test_events_and_their_mentions_by_pages(self, engine):
+        many = [told(hour, url_key=f"k{hour}") for hour in range(1, 8)]
+        writer(engine).write(batch(*many, told(30, "Marrow"), told(40, "Fernway")))
+        whole = recent_events(engine)
+        pages: list = []
+        while page := recent_events(engine, limit=2, before=pages[-1].cursor if pages else None):
+            pages += page
+        assert pages == whole
+        [largest] = largest_events(engine, 1)
+        assert (largest.project, largest.size) == ("Quillon", 7)
+        mentions = mentions_of(engine, largest.id)
+        assert [one.id for one in mentions] == [one.entry_id for one in reversed(many)]
+        first = mentions_of(engine, largest.id, limit=3)
+        rest = mentions_of(engine, largest.id, after=first[-1].cursor, limit=100)
+        assert first + rest == mentions
+        for wrong in ("", "x", "2026-01-01~a", "2026-01-01T00:00:00+00:00~"):
+            with pytest.raises(ArgumentError, match="no cursor"):
+                recent_events(engine, before=wrong)
+            with pytest.raises(ArgumentError, match="no cursor"):
+                mentions_of(engine, largest.id, after=wrong)
 
     def test_filters(self, engine):
         judged = {"companies": ("Acme",)}

@@ -56,6 +56,7 @@ class EventRow:
     last_seen_at: datetime
     mentions: int
     copies: int
+    size: int
     owners: int
     confidence: float
     history: list[dict[str, Any]]
@@ -89,6 +90,11 @@ class EventMentionRow:
     published_at: datetime | None
     seen_at: datetime
     duplicate_of: str | None
+
+    @property
+    def cursor(self) -> str:
+        """What `mentions_of` takes to go on behind this mention."""
+        return f"{(self.published_at or self.seen_at).isoformat()}~{self.id}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the mention as the commands and the API show it."""
@@ -156,14 +162,13 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None or not id_:
-        raise ArgumentError(f"no cursor {cursor!r}; give that of the last event shown")
+        raise ArgumentError(f"no cursor {cursor!r}; give that of the last row shown")
     return moment, id_
 
 
 def largest_events(engine: Engine, limit: int = 10) -> list[EventRow]:
     """Return the events that most texts tell of, copies included."""
-    size = EVENTS.c.mentions + EVENTS.c.copies
-    query = sa.select(EVENTS).order_by(size.desc(), EVENTS.c.id).limit(limit)
+    query = sa.select(EVENTS).order_by(EVENTS.c.size.desc(), EVENTS.c.id.desc()).limit(limit)
     with reading(engine, "largest_events") as connection:
         return [EventRow(**row._mapping) for row in connection.execute(query)]
 
@@ -181,15 +186,31 @@ def find_events(engine: Engine, id_: str) -> list[EventRow]:
         return [EventRow(**row._mapping) for row in connection.execute(query)]
 
 
-def mentions_of(engine: Engine, event_id: str) -> list[EventMentionRow]:
-    """Return the mentions of an event in order of time, copies included."""
+def mentions_of(
+    engine: Engine, event_id: str, *, after: str | None = None, limit: int | None = None
+) -> list[EventMentionRow]:
+    """Return the mentions of an event in order of time, copies included.
+
+    Args:
+        after: the ``cursor`` of the last mention of the page before.
+        limit: how many at most; None for all.
+
+    Raises:
+        ArgumentError: `after` is no cursor.
+    """
+    member = EVENT_MENTIONS.c
+    # Cut first, then joined: an event that everybody told of has thousands.
+    page = sa.select(member.mention_id, member.told_at).where(member.event_id == event_id)
+    if after is not None:
+        told_at, id_ = _read_cursor(after)
+        place = sa.tuple_(sa.literal(told_at, UtcDateTime()), sa.literal(id_))
+        page = page.where(sa.tuple_(member.told_at, member.mention_id) > place)
+    cut = page.order_by(member.told_at, member.mention_id).limit(limit).subquery()
     columns = [MENTIONS.c[field.name] for field in fields(EventMentionRow)]
-    told_at = sa.func.coalesce(MENTIONS.c.published_at, MENTIONS.c.seen_at)
     query = (
         sa.select(*columns)
-        .join_from(MENTIONS, EVENT_MENTIONS, MENTIONS.c.id == EVENT_MENTIONS.c.mention_id)
-        .where(EVENT_MENTIONS.c.event_id == event_id)
-        .order_by(told_at, MENTIONS.c.id)
+        .join_from(cut, MENTIONS, MENTIONS.c.id == cut.c.mention_id)
+        .order_by(cut.c.told_at, cut.c.mention_id)
     )
     with reading(engine, "mentions_of") as connection:
         return [EventMentionRow(**row._mapping) for row in connection.execute(query)]

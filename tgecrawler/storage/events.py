@@ -110,17 +110,21 @@ def regroup(connection: Connection, entities: Collection[str], now: datetime) ->
     groups = _group(originals, edits)
     copies = _read_copies(connection, originals)
     states = _states(connection, groups, originals, copies)
-    event_of = {
-        member: state.id
+    members = [
+        (state.id, member, told_at)
         for group, state in zip(groups, states, strict=True)
         for id_ in group
-        for member in (id_, *(copy.id for copy in copies.get(id_, ())))
-    }
+        for member, told_at in (
+            (id_, originals[id_].told_at),
+            *((copy.id, copy.told_at) for copy in copies.get(id_, ())),
+        )
+    ]
+    event_of = {member: event for event, member, _ in members}
     stored = _read_stored(connection, event_of)
     before = _predecessors(stored, event_of)
     rows = [_row(state, stored, before.get(state.id, []), now) for state in states]
     changes = _write_events(connection, rows, stored)
-    _write_members(connection, event_of, stored)
+    _write_members(connection, members, stored)
     _drop_events(connection, stored.rows.keys() - {row["id"] for row in rows}, event_of, stored)
     return changes
 
@@ -252,6 +256,7 @@ def _row(state: EventState, stored: _Stored, before: list[Row], now: datetime) -
         before: the stored events that it goes on.
     """
     values: Row = {one.name: getattr(state, one.name) for one in fields(state)}
+    values["size"] = state.mentions + state.copies
     values["companies"] = list(state.companies)
     values["history"] = [{**step._asdict(), "at": rfc3339(step.at)} for step in state.history]
     values = clean_row(EVENTS, values)
@@ -313,10 +318,12 @@ def _write_event_companies(
     insert_missing(connection, EVENT_COMPANIES, rows)
 
 
-def _write_members(connection: Connection, event_of: dict[str, str], stored: _Stored) -> None:
+def _write_members(
+    connection: Connection, members: Iterable[tuple[str, str, datetime]], stored: _Stored
+) -> None:
     moved = [
-        {"mention_id": id_, "event_id": event}
-        for id_, event in event_of.items()
+        {"mention_id": id_, "event_id": event, "told_at": told_at}
+        for event, id_, told_at in members
         if stored.event_of.get(id_) != event
     ]
     upsert(connection, EVENT_MENTIONS, moved)

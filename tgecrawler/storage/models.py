@@ -291,6 +291,7 @@ class Event(Base):
     """An event as its mentions tell it; see ``domain.event_state.EventState``.
 
     ``sequence`` grows with every change of the row, ``changed_at`` says when.
+    ``size`` is how many texts tell of it, ``mentions`` and ``copies`` together.
     The id is that of the event which begins with the earliest mention: when an
     earlier one arrives, the event takes a new id, and ``event_redirects`` leads there.
     """
@@ -300,6 +301,7 @@ class Event(Base):
         Index("ix_events_last_seen_at", "last_seen_at", "id"),
         Index("ix_events_kind_last_seen_at", "kind", "last_seen_at", "id"),
         Index("ix_events_status_last_seen_at", "status", "last_seen_at", "id"),
+        Index("ix_events_size", "size", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(KEY_CHARS), primary_key=True)
@@ -323,6 +325,7 @@ class Event(Base):
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     mentions: Mapped[int]
     copies: Mapped[int]
+    size: Mapped[int]
     owners: Mapped[int]
     confidence: Mapped[float]
     history: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
@@ -354,14 +357,18 @@ class EventCompany(Base):
 
 
 class EventMention(Base):
-    """The event that a mention tells of; a copy is with its original."""
+    """The event that a mention tells of, and when it told it; a copy is with its original."""
 
     __tablename__ = "event_mentions"
+    __table_args__ = (
+        Index("ix_event_mentions_event_id_told_at", "event_id", "told_at", "mention_id"),
+    )
 
     mention_id: Mapped[str] = mapped_column(
         ForeignKey("mentions.id", ondelete="CASCADE"), primary_key=True
     )
-    event_id: Mapped[str] = mapped_column(ForeignKey("events.id", ondelete="CASCADE"), index=True)
+    event_id: Mapped[str] = mapped_column(ForeignKey("events.id", ondelete="CASCADE"))
+    told_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class EventEdit(Base):

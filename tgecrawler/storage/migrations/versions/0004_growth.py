@@ -24,6 +24,7 @@ depends_on = None
 MOMENT = sa.DateTime(timezone=True)
 ROWS_AT_ONCE = 1_000
 MONTHS_AHEAD = 2
+LONG_AGO = "1970-01-01 00:00:00"
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -36,12 +37,18 @@ def upgrade() -> None:
     _make_alerts_anew()
     _create_alert_companies()
     _create_event_companies()
+    _size_events()
+    _time_event_mentions()
     _index_events()
 
 
 def downgrade() -> None:
     """Put texts and alerts back. Texts that were let go stay empty; accounts are lost."""
     _drop_event_indexes()
+    op.execute("ALTER TABLE events DROP COLUMN size")
+    op.drop_index("ix_event_mentions_event_id_told_at", "event_mentions")
+    op.execute("ALTER TABLE event_mentions DROP COLUMN told_at")
+    op.create_index("ix_event_mentions_event_id", "event_mentions", ["event_id"])
     op.drop_table("event_companies")
     op.drop_table("alert_companies")
     _put_alerts_back()
@@ -350,6 +357,39 @@ def _create_event_companies() -> None:
     )
 
 
+def _size_events() -> None:
+    size = sa.Column("size", sa.Integer, nullable=False, server_default="0")
+    op.add_column("events", size)
+    op.execute("UPDATE events SET size = mentions + copies")
+    _no_default("events", "size")
+
+
+def _time_event_mentions() -> None:
+    """Say with each mention of an event when it was told, so that pages of them are in order."""
+    told_at = sa.Column("told_at", MOMENT, nullable=False, server_default=LONG_AGO)
+    op.add_column("event_mentions", told_at)
+    op.execute(
+        "UPDATE event_mentions SET told_at = coalesce(published_at, seen_at)"
+        " FROM mentions WHERE mentions.id = event_mentions.mention_id"
+    )
+    _no_default("event_mentions", "told_at")
+    op.drop_index("ix_event_mentions_event_id", "event_mentions")
+    op.create_index(
+        "ix_event_mentions_event_id_told_at",
+        "event_mentions",
+        ["event_id", "told_at", "mention_id"],
+    )
+
+
+def _no_default(table: str, column: str) -> None:
+    """Take the default away that a new column needed for the rows that were there.
+
+    SQLite could do so only by copying the table; there it stays, and serves nobody.
+    """
+    if _on_postgresql():
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
+
+
 def _index_events() -> None:
     op.drop_index("ix_events_last_seen_at", "events")
     op.drop_index("ix_events_changed_at", "events")
@@ -359,10 +399,11 @@ def _index_events() -> None:
             f"ix_events_{column}_last_seen_at", "events", [column, "last_seen_at", "id"]
         )
     op.create_index("ix_events_created_at", "events", ["created_at"])
+    op.create_index("ix_events_size", "events", ["size", "id"])
 
 
 def _drop_event_indexes() -> None:
-    for name in ("kind_last_seen_at", "status_last_seen_at", "created_at", "last_seen_at"):
+    for name in ("kind_last_seen_at", "status_last_seen_at", "created_at", "last_seen_at", "size"):
         op.drop_index(f"ix_events_{name}", "events")
     for column in ("last_seen_at", "changed_at"):
         op.create_index(f"ix_events_{column}", "events", [column])
