@@ -39,7 +39,7 @@ watch: setup ## poll the live default sources for ever, each by its own rhythm
 	@$(SCRAPY) crawl rss -a watch=1
 
 test: setup lint ## everything that CI runs
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not alone" --cov --cov-report= --durations=5 -rs
+	@$(BIN)/python -m pytest -n 4 --dist loadfile -m "not alone" --cov --cov-report= --durations=5 -rs
 	@$(BIN)/python -m pytest -m alone --cov --cov-append --cov-report=term:skip-covered -rs
 
 test-quick: setup ## what takes no server and no crawl: under a minute

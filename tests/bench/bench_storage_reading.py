@@ -46,8 +46,14 @@ from tgecrawler.storage.event_queries import (
     recent_events,
 )
 from tgecrawler.storage.models import Base
-from tgecrawler.storage.queries import recent_alerts, recent_runs, source_health
+from tgecrawler.storage.queries import (
+    known_stories,
+    recent_alerts,
+    recent_runs,
+    source_health,
+)
 from tgecrawler.storage.readiness import ensure_schema
+from tgecrawler.storage.seen import SeenIndex
 from tgecrawler.storage.statistics import alert_latency, daily_statistics
 from tgecrawler.storage.writer import Writer
 
@@ -90,6 +96,7 @@ def soak_reading() -> list[Row]:
             engine = create_engine(one.url, QUIET)
             rows += _queries(one, engine)
             rows += _readers_beside_a_writer(one, engine)
+            rows += _idle_indexes(one, engine)
             engine.dispose()
             rows += _migrations(one)
     return rows
@@ -285,6 +292,25 @@ def _readers_beside_a_writer(one: Copy, engine: sa.Engine) -> list[Row]:
         Row("  a query among them, p95", _p95(times), "ms", None, note),
         Row("  mentions written meanwhile", written / READING_S, "mentions/s"),
     ]  # fmt: skip
+
+
+def _idle_indexes(one: Copy, engine: sa.Engine) -> list[Row]:
+    """Tell which indexes neither the queries nor the writer used; PostgreSQL alone counts."""
+    if engine.dialect.name != "postgresql":
+        return []
+    since = END - timedelta(days=1)
+    known_stories(engine, since=since)
+    SeenIndex.load(engine, since=since)
+    Writer(engine).refresh_traits(frozenset(), frozenset())
+    engine.dispose()  # a session tells what it counted when it ends
+    query = (
+        "SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan = 0"
+        " AND indexrelname LIKE 'ix_%' ORDER BY 1"
+    )
+    with engine.connect() as connection:
+        idle = list(connection.scalars(sa.text(query)))
+    note = "used by merges, prune or nothing: " + ", ".join(idle) if idle else ""
+    return [Row(f"{one.engine_name}: indexes that nothing used", len(idle), "", None, note)]
 
 
 def _migrations(one: Copy) -> list[Row]:

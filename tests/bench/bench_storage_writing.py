@@ -74,16 +74,20 @@ def _compare(engine_name: str, databases: Callable[[], Any]) -> list[Row]:
         ways: dict[str, Way] = {
             "batches": lambda engine: _batched(engine, stored),
             "writer": lambda engine: _ours(engine, mentions),
+            "no index": lambda engine: _batched(_without_indexes(engine), stored),
             "driver": lambda engine: _driver(engine, stored),
             "orm": lambda engine: _orm(engine, stored, orm_classes),
         }
         rates: dict[str, list[float]] = defaultdict(list)
+        written: dict[str, float] = {}
         for _ in range(ROUNDS):
             for name, way in ways.items():
                 engine = fresh()
+                before = _bytes_written(engine)
                 started = time.perf_counter()
                 count = way(engine)
                 rates[name].append(count / (time.perf_counter() - started))
+                written[name] = (_bytes_written(engine) - before) / count
                 engine.dispose()
     rate = {name: statistics.median(values) for name, values in rates.items()}
     size = sum(map(len, stored.values())) / MENTIONS
@@ -101,9 +105,39 @@ def _compare(engine_name: str, databases: Callable[[], Any]) -> list[Row]:
         Row(f"{engine_name}: whole writer", rate["writer"], "mentions/s"),
         beside("batches", "driver", 1 / SHARE_OF_DRIVER),
         beside("batches", "orm", 1 / TIMES_THE_ORM),
+        beside("batches", "no index"),
+        Row(
+            f"{engine_name}: bytes written to bytes without indexes",
+            written["batches"] / written["no index"],
+            "times",
+            None,
+            f"{written['batches'] / 1000:.1f} kB a mention",
+        ),
         beside("writer", "driver"),
         beside("writer", "orm"),
     ]
+
+
+def _without_indexes(engine: sa.Engine) -> sa.Engine:
+    """Drop all but the keys: what they cost is what the others are measured against."""
+    with engine.begin() as connection:
+        for table in Base.metadata.sorted_tables:
+            for index in table.indexes:
+                connection.execute(sa.text(f"DROP INDEX {index.name}"))
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("DROP INDEX ix_alerts_words"))
+        else:
+            connection.execute(sa.text("DROP TRIGGER alert_search_insert"))
+    return engine
+
+
+def _bytes_written(engine: sa.Engine) -> float:
+    """Return what the write-ahead log has taken so far; of SQLite, how large the file is."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            return float(connection.scalar(sa.text("SELECT pg_current_wal_insert_lsn() - '0/0'")))
+        pages = connection.scalar(sa.text("PRAGMA page_count"))
+        return float(pages * connection.scalar(sa.text("PRAGMA page_size")))
 
 
 def _batched(engine: sa.Engine, stored: Rows) -> int:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "unit"))
-
 from lasting_cases import poison
 from storage_cases import batch, mention
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from postgresql_server import serving, unavailable
 from redis import Redis
@@ -12,13 +9,6 @@ from redis_server import RedisServer
 
 from tgecrawler.storage import schema
 from tgecrawler.storage.engine import create_engine
-
-# The cases that hold on both engines live beside the unit tests.
-sys.path.append(str(Path(__file__).parent.parent / "unit"))
-pytest.register_assert_rewrite(
-    "storage_cases", "event_cases", "cache_cases", "lasting_cases",
-    "integrity_cases", "growth_cases", "backup_cases",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
