@@ -14,6 +14,9 @@ from typing import Any, Protocol, Self
 
 from chaos import Damage
 
+from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.readiness import ensure_schema
+
 CHAOS = Path(__file__).with_name("chaos.py")
 PACE = 0.05  # of the pauses between attempts: a short outage is to outlast them
 PATIENCE_S = 300
@@ -167,6 +170,9 @@ def pauses(url: str, folder: Path, *, still_s: float, server: int | None) -> int
     Returns how many batches are to be there.
     """
     batches = 25
+    engine = create_engine(url)
+    ensure_schema(engine)  # or the second could be kept from starting by the first, which is still
+    engine.dispose()
     with (
         Child(url, folder / "one", batches=batches, pause=0.01, halt=5) as one,
         Child(url, folder / "two", batches=batches, pause=0.01) as two,
