@@ -6,9 +6,11 @@ import pytest
 from postgresql_server import serving, unavailable
 from redis import Redis
 from redis_server import RedisServer
+from storage_cases import NOW
 
 from tgecrawler.storage import schema
-from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.engine import create_engine, write_transaction
+from tgecrawler.storage.partitions import ensure_months, month_of
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +44,8 @@ def migrated(postgresql):
     postgresql.execute(f"CREATE DATABASE {name}")
     engine = create_engine(postgresql.url(name))
     schema.ensure_schema(engine)
+    with write_transaction(engine) as connection:
+        ensure_months(connection, month_of(NOW))  # or each test's first batch would make them
     engine.dispose()
     return name
 

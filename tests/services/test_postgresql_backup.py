@@ -11,23 +11,13 @@ import time
 import pytest
 import sqlalchemy as sa
 from backup_cases import BackupCases, fill, killed_in, sound
-from storage_cases import NOW, batch, mention, snapshot, url_of, writer
+from storage_cases import batch, mention, snapshot, url_of, writer
 
 from tgecrawler.errors import DatabaseError
 from tgecrawler.storage import postgresql_tools, schema
 from tgecrawler.storage.backup import back_up, restore
-from tgecrawler.storage.engine import create_engine, write_transaction
-from tgecrawler.storage.partitions import ensure_months, month_of, months
-
-
-@pytest.fixture
-def engine(postgresql_url):
-    engine = create_engine(postgresql_url)
-    schema.ensure_schema(engine)
-    with write_transaction(engine) as connection:
-        ensure_months(connection, month_of(NOW))
-    yield engine
-    engine.dispose()
+from tgecrawler.storage.engine import create_engine
+from tgecrawler.storage.partitions import months
 
 
 @pytest.fixture

@@ -5,27 +5,15 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-import pytest
 import sqlalchemy as sa
 from growth_cases import GrowthCases, ago, prune, rows_of, told
 from storage_cases import NOW, batch, mention, snapshot, writer
 
 from tgecrawler.storage import schema
-from tgecrawler.storage.engine import create_engine, write_transaction
 from tgecrawler.storage.integrity import data_findings
 from tgecrawler.storage.partitions import ensure_months, month_of, months, name_of
 from tgecrawler.storage.retention import Pruner, Retention, would_prune
 from tgecrawler.storage.vacuum import size_bytes, vacuum
-
-
-@pytest.fixture
-def engine(postgresql_url):
-    engine = create_engine(postgresql_url)
-    schema.ensure_schema(engine)
-    with write_transaction(engine) as connection:
-        ensure_months(connection, month_of(NOW))
-    yield engine
-    engine.dispose()
 
 
 class TestGrowthOnPostgresql(GrowthCases):

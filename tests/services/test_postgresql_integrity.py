@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import sqlalchemy as sa
 from integrity_cases import IntegrityCases, fill
 from storage_cases import NOW
 
-from tgecrawler.storage import schema
-from tgecrawler.storage.engine import create_engine, write_transaction
+from tgecrawler.storage.engine import write_transaction
 from tgecrawler.storage.integrity import data_findings, file_findings
-from tgecrawler.storage.partitions import ensure_months, month_of
-
-
-@pytest.fixture
-def engine(postgresql_url):
-    engine = create_engine(postgresql_url)
-    schema.ensure_schema(engine)
-    with write_transaction(engine) as connection:
-        ensure_months(connection, month_of(NOW))
-    yield engine
-    engine.dispose()
 
 
 class TestIntegrityOnPostgresql(IntegrityCases):

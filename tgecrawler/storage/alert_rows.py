@@ -13,7 +13,7 @@ from tgecrawler.storage.models import ALERT_COMPANIES, ALERTS, MENTIONS
 from tgecrawler.storage.upsert import insert_missing, select_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -55,7 +55,7 @@ def write_alerts(
     wanted = stories.changed | first.keys()
     if not wanted:
         return ()
-    facts = sorted(select_in(connection, _FACTS, MENTIONS.c.id, wanted), key=_in_time)
+    facts = _in_time(select_in(connection, _FACTS, MENTIONS.c.id, wanted))
     new = [row for row in facts if row.id not in first]
     places = _places(connection, now, len(new)) if new else ()
     place_of = {row.id: place for row, place in zip(new, places, strict=True)}
@@ -92,9 +92,10 @@ def _delete(connection: Connection, ids: Collection[str]) -> None:
         connection.execute(sa.delete(ALERTS).where(ALERTS.c.id == sa.bindparam("gone")), gone)
 
 
-def _in_time(row: sa.Row[Any]) -> tuple[datetime, list[int]]:
-    # Of two that were told at once, the list, which shows the newest first, shows the lesser id.
-    return row.told_at, [-ord(character) for character in row.id]
+def _in_time(facts: Iterable[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    """Return rows as they were told; of two told at once the lesser id is last, and shown first."""
+    by_id = sorted(facts, key=lambda row: str(row.id), reverse=True)
+    return sorted(by_id, key=lambda row: row.told_at)  # keeps the order of equals
 
 
 def _places(connection: Connection, now: datetime, count: int) -> range:

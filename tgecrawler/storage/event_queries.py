@@ -141,9 +141,7 @@ def recent_events(
         if min_confidence is not None:
             conditions.append(table.c.confidence >= min_confidence)
         if before is not None:
-            last_told_at, last_id = _read_cursor(before)
-            place = sa.tuple_(sa.literal(last_told_at, UtcDateTime()), sa.literal(last_id))
-            conditions.append(sa.tuple_(told_at, id_) < place)
+            conditions.append(sa.tuple_(told_at, id_) < _place(before))
         query = query.where(*(condition for condition in conditions if condition is not None))
         # Cut first, then joined: the rows are long.
         page = query.order_by(told_at.desc(), id_.desc()).limit(limit).subquery()
@@ -155,7 +153,8 @@ def recent_events(
         return [EventRow(**row._mapping) for row in connection.execute(whole)]
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
+def _place(cursor: str) -> sa.Tuple:
+    """Return the moment and the id that a cursor stands for; ArgumentError where it is none."""
     told_at, _, id_ = cursor.partition("~")
     try:
         moment = datetime.fromisoformat(told_at)
@@ -163,7 +162,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         moment = None
     if moment is None or moment.tzinfo is None or not id_:
         raise ArgumentError(f"no cursor {cursor!r}; give that of the last row shown")
-    return moment, id_
+    return sa.tuple_(sa.literal(moment, UtcDateTime()), sa.literal(id_))
 
 
 def largest_events(engine: Engine, limit: int = 10) -> list[EventRow]:
@@ -202,9 +201,7 @@ def mentions_of(
     # Cut first, then joined: an event that everybody told of has thousands.
     page = sa.select(member.mention_id, member.told_at).where(member.event_id == event_id)
     if after is not None:
-        told_at, id_ = _read_cursor(after)
-        place = sa.tuple_(sa.literal(told_at, UtcDateTime()), sa.literal(id_))
-        page = page.where(sa.tuple_(member.told_at, member.mention_id) > place)
+        page = page.where(sa.tuple_(member.told_at, member.mention_id) > _place(after))
     cut = page.order_by(member.told_at, member.mention_id).limit(limit).subquery()
     columns = [MENTIONS.c[field.name] for field in fields(EventMentionRow)]
     query = (
