@@ -31,6 +31,7 @@ import orjson
 import sqlalchemy as sa
 from big_database import ACCOUNTS, COMPANIES, END, Size, fill
 from made_mentions import KINDS, STATUSES, MadeMentions
+from without_indexes import drop_indexes
 
 from run import ROOT, Row
 from tgecrawler.errors import DatabaseError
@@ -184,7 +185,7 @@ def _queries(one: Copy, engine: sa.Engine) -> list[Row]:
 def _without_indexes(url: str, asked: dict[str, Query]) -> dict[str, float]:
     """Return the milliseconds of each query where there are no indexes, `PATIENCE_S` at most."""
     engine = create_engine(url, replace(QUIET, statement_timeout_s=PATIENCE_S))
-    _drop_indexes(engine)
+    drop_indexes(engine)
     until = [0.0]
 
     @sa.event.listens_for(engine, "connect")
@@ -244,15 +245,6 @@ def _full_scans(engine: sa.Engine, query: Query) -> list[str]:
             for line in plan:
                 found += [table for table in re.findall(pattern, str(line[-1])) if table in LARGE]
     return found
-
-
-def _drop_indexes(engine: sa.Engine) -> None:
-    with engine.begin() as connection:
-        for table in Base.metadata.sorted_tables:
-            for index in table.indexes:
-                connection.execute(sa.text(f"DROP INDEX IF EXISTS {index.name}"))
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("DROP INDEX ix_alerts_words"))
 
 
 def _readers_beside_a_writer(one: Copy, engine: sa.Engine) -> list[Row]:
