@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -29,7 +30,6 @@ from tgecrawler.domain.retrying import (
     pause_s,
     rule_for,
 )
-from tgecrawler.scheduling.host_lane import utc_now
 from tgecrawler.scheduling.resting import HostRestingError
 
 URL = "https://h.example/a"
@@ -108,7 +108,7 @@ CERTIFICATE = aiohttp.ClientConnectorCertificateError(
         (exceptions.UnsupportedURLSchemeError("gopher"), False),
         (exceptions.NotSupported("gopher"), False),
         (exceptions.IgnoreRequest("robots.txt forbids this address"), False),
-        (HostRestingError("h.example", utc_now(), 429), False),
+        (HostRestingError("h.example", datetime(2026, 11, 24, 12, tzinfo=UTC), 429), False),
         (caused(exceptions.DownloadFailedError("TLS"), ssl.SSLError("handshake")), False),
         (caused(exceptions.DownloadConnectionRefusedError("TLS"), CERTIFICATE), False),
         (exceptions.DownloadFailedError("a bare one"), True),
