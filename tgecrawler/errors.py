@@ -10,6 +10,7 @@
     │   │   └── DatabaseRefusalError   of the rows themselves, not for the moment
     │   ├── SpoolError       rows cannot be kept on disk until the database is back
     │   │   └── SpoolFullError    for now: there is room again once some are written
+    │   ├── RedisUnavailableError  the Redis that workers share does not answer at the start
     │   └── CacheError       a cache that a command cannot reach; a crawl does without
     ├── NearIndexError       the shared index of near copies does not answer; a crawl does without
     ├── PayloadError         rows that were kept on disk cannot be read by this version
@@ -73,6 +74,10 @@ class SpoolError(UserError):
 
 class SpoolFullError(SpoolError):
     """A spool that has as many bytes as it may have."""
+
+
+class RedisUnavailableError(UserError):
+    """The Redis that workers share cannot be used, and was waited for long enough."""
 
 
 class CacheError(UserError):
