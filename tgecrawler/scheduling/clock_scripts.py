@@ -29,7 +29,7 @@ local now, recent, begun = now_ms(), tonumber(ARGV[1]), 0
 for i = 2, #ARGV, 2 do
   local source, due = ARGV[i], tonumber(ARGV[i + 1])
   local polled = tonumber(redis.call('HGET', P .. 'polled', source) or '0')
-  if due <= now and now - polled > recent then
+  if due <= now and now - polled >= recent then
     begun = begun + redis.call('ZADD', P .. 'cycle', 'NX', 0, source)
   end
 end

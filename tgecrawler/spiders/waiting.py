@@ -75,7 +75,7 @@ def load_waiting(given: dict[str, Any]) -> Waiting:
             Entry(published_at=_moment(published_at) if published_at else None, **texts),
             _moment(given["seen_at"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"no entry that waits for its page: {error!r}") from None
 
 
