@@ -6,6 +6,7 @@ For addresses see `parse_redis_address`; how a starting process waits is in
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,14 +27,14 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from tgecrawler.redis_address import Kind, RedisAddress, parse_redis_address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 15
 """A connection that was idle for longer is tried before it is used."""
 
 REDIS_FAILURES = (RedisError, RedisClusterException, OSError)
-"""What a command may raise; that of a cluster is no RedisError."""
+"""What a pipeline may raise: that of a cluster is no RedisError. Commands and scripts raise one."""
 
 
 def connect(url: str, *, timeout_s: float = TIMEOUT_S, retries: int = 0) -> Redis:
@@ -141,7 +142,8 @@ def _sentinel_arguments_of(address: RedisAddress, common: dict[str, Any]) -> dic
 
 def _make_cluster(address: RedisAddress, retry: Retry, common: dict[str, Any]) -> RedisCluster:
     nodes = [ClusterNode(host, port) for host, port in address.hosts]  # type: ignore[no-untyped-call]
-    return RedisCluster(startup_nodes=nodes, retry=retry, **common)
+    with _as_redis_error():
+        return _Cluster(startup_nodes=nodes, retry=retry, **common)
 
 
 def _place_of(address: RedisAddress) -> dict[str, Any]:
@@ -160,10 +162,7 @@ class _LazyCluster:
 
     def __getattr__(self, name: str) -> Any:
         if self._made is None:
-            try:
-                self._made = self._make()
-            except RedisClusterException as error:
-                raise RedisConnectionError(str(error)) from error
+            self._made = self._make()
         return getattr(self._made, name)
 
     def close(self) -> None:
@@ -171,20 +170,33 @@ class _LazyCluster:
             self._made.close()
 
 
+class _Cluster(RedisCluster):
+    """A cluster's client whose commands fail as those of a single server."""
+
+    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        with _as_redis_error():
+            return super().execute_command(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
 class _AsyncCluster(AsyncRedisCluster):
-    """A cluster's client whose failures are RedisErrors like those of a single server."""
+    """A cluster's client whose commands fail as those of a single server."""
 
     async def initialize(self, *args: Any, **kwargs: Any) -> AsyncRedisCluster:
-        try:
+        with _as_redis_error():
             return await super().initialize(*args, **kwargs)
-        except RedisClusterException as error:
-            raise RedisConnectionError(str(error)) from error
 
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        try:
+        with _as_redis_error():
             return await super().execute_command(*args, **kwargs)
-        except RedisClusterException as error:
-            raise RedisConnectionError(str(error)) from error
+
+
+@contextmanager
+def _as_redis_error() -> Iterator[None]:
+    """Raise what redis-py raises of a cluster that is not there as the RedisError it is not."""
+    try:
+        yield
+    except RedisClusterException as error:
+        raise RedisConnectionError(str(error)) from error
 
 
 class _SentinelPool(SentinelConnectionPool):
