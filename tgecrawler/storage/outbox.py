@@ -72,8 +72,10 @@ def announce(connection: Connection, news: Sequence[News], now: datetime) -> Non
         connection.execute(sa.insert(OUTBOX), rows)
 
 
-def read_rows(connection: Connection, first: int, limit: int) -> list[OutboxRow]:
-    """Return the rows from an id on, the lowest first."""
+def read_rows(
+    connection: Connection, first: int = 0, *, limit: int | None = None
+) -> list[OutboxRow]:
+    """Return the rows from an id on, the lowest first; all of them without a limit."""
     query = sa.select(OUTBOX).where(OUTBOX.c.id >= first).order_by(OUTBOX.c.id).limit(limit)
     return [OutboxRow(**row._mapping) for row in connection.execute(query)]
 
