@@ -18,7 +18,6 @@ from tgecrawler.stream.messages import (
     BrokenMessageError,
     Message,
     decode,
-    number_of,
 )
 from tgecrawler.stream.stream_scripts import LAST, MISSED, TIDY
 
@@ -200,7 +199,10 @@ class StreamReader:
 
 
 class Tail:
-    """The stream from now on, for a reader of its own that need not see everything."""
+    """The stream from now on, for a reader of its own that need not see everything.
+
+    A Redis that was emptied meanwhile, and is told the last day once more, repeats nothing here.
+    """
 
     def __init__(self, client: Redis, *, key: str = STREAM) -> None:
         self.client = client
@@ -214,8 +216,8 @@ class Tail:
         Raises:
             redis.RedisError, OSError: Redis is away.
         """
-        if not self._last or self._was_emptied():
-            self._last = self._end()
+        if not self._last:
+            self._last = str(LAST.run_blocking(self.client, [self.key]).decode())
         block_ms = max(1, int(min(block_s, LONGEST_BLOCK_S) * 1_000))
         answer: Any = self.client.xread({self.key: self._last}, count, block_ms)
         messages = []
@@ -226,12 +228,6 @@ class Tail:
             if message and message.kind in KINDS:
                 messages.append(message)
         return messages
-
-    def _was_emptied(self) -> bool:
-        return number_of(self._end()) < number_of(self._last)
-
-    def _end(self) -> str:
-        return str(LAST.run_blocking(self.client, [self.key]).decode())
 
 
 def decoded(id_: bytes, fields: dict[bytes, bytes], *, again: bool = False) -> Message | None:

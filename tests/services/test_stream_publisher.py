@@ -1,76 +1,51 @@
-"""From a commit to a listener: real servers of both databases and of Redis."""
+"""From a commit to the stream, with real servers of both databases and of Redis."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from event_cases import told
 from outbox_cases import announcing, rows
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis_server import RedisServer
 from storage_cases import NOW, batch, url_of
+from stream_cases import MOST, alerts, ids_of, messages, process
 from stream_processes import story
 
 from tgecrawler.items import Reason
 from tgecrawler.redis_link import connect
-from tgecrawler.storage import schema
 from tgecrawler.storage.backup import back_up, restore
 from tgecrawler.storage.engine import create_engine, write_transaction
 from tgecrawler.storage.event_queries import recent_events
 from tgecrawler.storage.models import OUTBOX
 from tgecrawler.storage.outbox import RESTORED
 from tgecrawler.storage.queries import recent_alerts
-from tgecrawler.stream.messages import STREAM, decode, number_of
+from tgecrawler.stream.messages import STREAM, number_of
 from tgecrawler.stream.publisher import AT_ONCE, Publisher
-from tgecrawler.stream.reader import StreamReader, Tail
-
-PROCESSES = Path(__file__).with_name("stream_processes.py")
-MOST = 100_000
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory):
-    """An SQLite file with empty tables, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "tge.db"
-    engine = create_engine(f"sqlite:///{path}")
-    schema.ensure_schema(engine)
-    engine.dispose()
-    return path
+from tgecrawler.stream.reader import StreamReader
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path, migrated_file):
+def engine(request):
     """A database with empty tables, once on each engine."""
-    if request.param == "sqlite":
-        shutil.copyfile(migrated_file, tmp_path / "tge.db")
-        engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
-        yield engine
-        engine.dispose()
-        return
-    server, name = (request.getfixturevalue(one) for one in ("postgresql", "migrated"))
-    with server.database(name) as url:
-        engine = create_engine(url)
-        yield engine
-        engine.dispose()
+    return request.getfixturevalue(
+        "sqlite_engine" if request.param == "sqlite" else "postgresql_engine"
+    )
 
 
 @pytest.fixture
-def client(redis_url):
-    client = connect(redis_url)
-    yield client
-    client.close()
+def postgresql_engine(postgresql, migrated):
+    with postgresql.database(migrated) as url:
+        engine = create_engine(url)
+        yield engine
+        engine.dispose()
 
 
 @pytest.fixture
@@ -78,37 +53,8 @@ def publisher(engine, client):
     return Publisher(engine, client, MOST)
 
 
-def messages(client):
-    return [decode(*entry) for entry in client.xrange(STREAM)]
-
-
-def alerts(client) -> list[str]:
-    """The alerts on the stream, in order, without what marks a restored database."""
-    return [one.ref for one in messages(client) if one.kind == "alert"]
-
-
 def plain(value):
     return json.loads(json.dumps(value))
-
-
-@contextmanager
-def process(role: str, *arguments: object):
-    command = [sys.executable, str(PROCESSES), role, *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def wait_for(condition, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-# --- what a message is -----------------------------------------------------------------
 
 
 def test_a_message_says_what_the_commands_say(engine, client, publisher):
@@ -171,13 +117,10 @@ def test_an_alert_that_was_gone_before_it_was_told(engine, client, publisher):
     assert moved.body["id"] == moved.ref
 
 
-# --- what is published -------------------------------------------------------------------
-
-
-def test_each_row_once_however_often_and_by_whom(engine, client, publisher):
+def test_each_row_once_however_often_and_by_whom(engine, client, publisher, redis_url):
     for start in range(0, 3 * AT_ONCE, 100):
         announcing(engine).write(batch(*map(story, range(start, start + 100))))
-    publishers = [publisher, Publisher(engine, connect(url_of_redis(client)), MOST)]
+    publishers = [publisher, Publisher(engine, connect(redis_url), MOST)]
     told_by: list[int] = []
 
     def tell(one: Publisher) -> None:
@@ -193,24 +136,19 @@ def test_each_row_once_however_often_and_by_whom(engine, client, publisher):
     assert [one.id for one in messages(client)] == [row.place for row in rows(engine)]
 
 
-def url_of_redis(client) -> str:
-    place = client.connection_pool.connection_kwargs
-    return f"redis://{place['host']}:{place['port']}/0"
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_a_publisher_killed_around_the_step(engine, client, redis_url, place):
-    for number in range(20):
+    for number in range(3):
         announcing(engine).write(batch(story(number)))
         with process("publish", url_of(engine), redis_url, place) as child:
-            assert child.wait(30) == -signal.SIGKILL
-        if number == 3:
-            break
-    assert len(alerts(client)) == (0 if place == "before" else 4)
-    assert Publisher(engine, client, MOST).publish() == (8 if place == "before" else 0)
-    assert alerts(client) == [story(number).entry_id for number in range(4)]
+            assert child.wait(60) == -signal.SIGKILL
+    assert len(alerts(client)) == (0 if place == "before" else 3)
+    assert Publisher(engine, client, MOST).publish() == (6 if place == "before" else 0)
+    assert alerts(client) == ids_of(0, 1, 2)
 
 
+@pytest.mark.slow
 def test_an_alert_of_a_writer_that_died_after_its_commit(engine, client, publisher, redis_url):
     with process("write", url_of(engine), redis_url, 0) as child:
         for _ in range(5):
@@ -221,6 +159,7 @@ def test_an_alert_of_a_writer_that_died_after_its_commit(engine, client, publish
     assert len(alerts(client)) >= 5
 
 
+@pytest.mark.slow
 def test_two_writers_and_two_publishers_and_a_reader_that_misses_none(engine, client, redis_url):
     """A reader of the table that only ever looks above its last id misses none either."""
     url, seen = url_of(engine), []
@@ -263,10 +202,7 @@ def test_told_rows_go_after_a_day_and_the_last_stays(engine, client):
     assert publisher.mended == 0
     assert publisher.forget() == 2
     assert publisher.publish() == 0
-    assert alerts(client) == [story(number).entry_id for number in (2, 1, 3)]
-
-
-# --- what happens to Redis -----------------------------------------------------------------
+    assert alerts(client) == ids_of(2, 1, 3)
 
 
 @pytest.fixture
@@ -287,24 +223,15 @@ def test_redis_restarted(engine, durable):
     first = reader.read()
     durable.kill()
     announcing(engine).write(batch(story(2)))
-    with pytest.raises(ConnectionError):
-        raise_builtin(publisher.publish)
+    with pytest.raises(RedisConnectionError):
+        publisher.publish()
     durable.start()
     assert publisher.publish() == 2
     assert reader.acknowledge(first) == 2
-    assert [one.ref for one in reader.read() if one.kind == "alert"] == [story(2).entry_id]
-    assert alerts(client) == [story(1).entry_id, story(2).entry_id]
+    assert [one.ref for one in reader.read() if one.kind == "alert"] == ids_of(2)
+    assert alerts(client) == ids_of(1, 2)
     assert reader.read(block_s=0.1) == []
     client.close()
-
-
-def raise_builtin(action) -> None:
-    from redis.exceptions import ConnectionError as RedisConnectionError
-
-    try:
-        action()
-    except RedisConnectionError as error:
-        raise ConnectionError from error
 
 
 def test_redis_emptied_in_the_midst(engine, client, publisher):
@@ -342,9 +269,6 @@ def test_redis_emptied_while_messages_are_on_their_way(engine, client):
     assert [one.id for one in messages(client)] == [row.place for row in rows(engine)]
 
 
-# --- what happens to the database ------------------------------------------------------------
-
-
 def test_a_restored_database_goes_on_above_what_was_told(engine, client, tmp_path, caplog):
     publisher = Publisher(engine, client, MOST)
     announcing(engine).write(batch(story(1)))
@@ -369,7 +293,7 @@ def test_a_restored_database_goes_on_above_what_was_told(engine, client, tmp_pat
     assert "6 that were not told" in caplog.text
     found = messages(client)
     assert [one.kind for one in found[6:]] == [RESTORED, *["alert"] * 3, *["event"] * 3]
-    assert alerts(client) == [story(number).entry_id for number in (1, 2, 3, 6, 5, 4)]
+    assert alerts(client) == ids_of(1, 2, 3, 6, 5, 4)
     assert len({one.id for one in found}) == len(found)
     announcing(anew).write(batch(story(7)))
     assert again.publish() == 2
@@ -390,13 +314,13 @@ def test_a_restored_database_with_nothing_to_tell(engine, client, publisher):
     announcing(engine).write(batch(story(2)))
     assert publisher.publish() == 2
     assert publisher.mended == 1
-    assert alerts(client) == [story(1).entry_id, story(2).entry_id]
+    assert alerts(client) == ids_of(1, 2)
 
 
-def test_two_publishers_mend_once(engine, client):
+def test_two_publishers_mend_once(engine, client, redis_url):
     announcing(engine).write(batch(story(1)))
     client.xadd(STREAM, {"a": "b"}, id="500-1")
-    publishers = [Publisher(engine, connect(url_of_redis(client)), MOST) for _ in range(3)]
+    publishers = [Publisher(engine, connect(redis_url), MOST) for _ in range(3)]
     threads = [threading.Thread(target=one.publish) for one in publishers]
     for thread in threads:
         thread.start()
@@ -439,175 +363,3 @@ def test_a_stranger_who_leaves_no_number_is_said(engine, client, publisher):
         publisher.publish()
     client.delete(STREAM)
     assert publisher.publish() == 2
-
-
-# --- who reads ----------------------------------------------------------------------------
-
-
-def fill(engine, publisher, stories: int) -> None:
-    for start in range(0, stories, 100):
-        numbers = range(start, min(stories, start + 100))
-        announcing(engine).write(batch(*map(story, numbers)))
-    publisher.publish()
-
-
-@pytest.fixture
-def filled(publisher, engine):
-    """A publisher whose stream has 40 messages."""
-    fill(engine, publisher, 20)
-    return publisher
-
-
-@pytest.fixture
-def sqlite_only(request):
-    if request.node.callspec.params.get("engine") != "sqlite":
-        pytest.skip("the stream is the same whatever the database")
-
-
-def test_a_group_shares_and_others_have_their_own(engine, client, filled):
-    one, other = (StreamReader(client, "group") for _ in range(2))
-    first, second = one.read(30), other.read(30)
-    assert (len(first), len(second)) == (30, 10)
-    assert {message.id for message in (*first, *second)} == {m.id for m in messages(client)}
-    assert not any(message.again for message in (*first, *second))
-    assert one.acknowledge(first) == 30
-    assert one.acknowledge(first) == 0
-    assert len(StreamReader(client, "later").read()) == 40
-    assert StreamReader(client, "from now", start="$").read(block_s=0.05) == []
-
-
-def test_a_reader_that_dies_leaves_to_the_other_what_it_held(client, filled, redis_url, engine):
-    with process("read", url_of(engine), redis_url, 5) as child:
-        lines = [child.stdout.readline().split() for _ in range(15)]
-        os.kill(child.pid, signal.SIGKILL)
-    handled = [id_ for word, id_ in lines if word == "handled"]
-    held = [id_ for word, id_ in lines if word == "holds"]
-    assert (len(handled), len(held)) == (5, 10)
-    heir = StreamReader(client, "group", take_over_s=1.0)
-    taken: dict[str, bool] = {}
-    deadline = time.monotonic() + 20
-    while len(taken) < 35 and time.monotonic() < deadline:
-        for message in heir.read(7, block_s=0.1):
-            assert message.id not in taken
-            taken[message.id] = message.again
-            heir.acknowledge([message])
-    assert sorted([*handled, *taken]) == sorted(one.id for one in messages(client))
-    assert sorted(id_ for id_, again in taken.items() if again) == sorted(held)
-    assert client.xpending(STREAM, "group")["pending"] == 0
-
-
-def test_what_is_kept_is_not_taken_over(client, filled, sqlite_only):
-    slow = StreamReader(client, "group")
-    held = slow.read(5)
-    quick = StreamReader(client, "group", take_over_s=0.3)
-    quick.acknowledge(quick.read(100))
-    for _ in range(6):
-        time.sleep(0.1)
-        slow.keep(held)
-        assert quick.read(block_s=0.01) == []
-    time.sleep(0.4)
-    assert [one.id for one in quick.read()] == [one.id for one in held]
-    assert slow.acknowledge(held) == 5
-
-
-def test_a_named_reader_goes_on_with_what_it_had(client, filled, sqlite_only):
-    StreamReader(client, "group", "mail").read(30)
-    again = StreamReader(client, "group", "mail")
-    found = again.read(20) + again.read(20)
-    assert [one.again for one in found] == [True] * 30
-    again.acknowledge(found)
-    rest = again.read(20)
-    assert [one.again for one in rest] == [False] * 10
-
-
-def test_entries_of_others_are_passed_over(client, filled, sqlite_only, caplog):
-    first = rows(filled.engine)[-1].id
-    broken = [
-        {"a": "b"},
-        {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "json": "{"},
-        {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "json": "[1]"},
-        {"kind": "alert", "id": "1", "change": "new", "at": "yesterday", "json": "{}"},
-        {"kind": "alert", "id": b"\xff", "change": "new", "at": NOW.isoformat()},
-        {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "zstd": "no"},
-        {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "zstd": bomb()},
-    ]
-    for number, fields in enumerate(broken):
-        client.xadd(STREAM, fields, id=f"{first + 1 + number}-0")
-    client.xadd(STREAM, {"kind": "unheard-of", "at": NOW.isoformat()}, id=f"{first + 50}-0")
-    announcing(filled.engine).write(batch(story(99)))
-    filled.publish()
-    reader = StreamReader(client, "group")
-    found = reader.read(200)
-    assert len(found) == 42
-    assert found[-2].ref == story(99).entry_id
-    assert reader.skipped == len(broken)
-    assert caplog.text.count("passed over") == len(broken)
-    reader.acknowledge(found)
-    assert client.xpending(STREAM, "group")["pending"] == 0
-
-
-def bomb() -> bytes:
-    import zstandard
-
-    return zstandard.compress(b'{"a": "' + bytes(20_000_000) + b'"}')
-
-
-def test_the_oldest_go_and_a_group_that_lags_is_told(engine, client, caplog, sqlite_only):
-    publisher = Publisher(engine, client, 100)
-    fill(engine, publisher, 100)
-    cut = 200 - client.xlen(STREAM)
-    reader = StreamReader(client, "group")
-    reader.acknowledge(reader.read(50))
-    assert reader.missed == 0, "what was cut off before the group began"
-    held = reader.read(10)
-    fill_more = [story(number) for number in range(100, 400)]
-    announcing(engine).write(batch(*fill_more))
-    publisher.publish()
-    kept = client.xlen(STREAM)
-    assert 100 <= kept < 250
-    rest = []
-    while found := reader.read(1_000, block_s=0.05):
-        rest += found
-    assert len(rest) == kept
-    assert reader.missed == 800 - kept - cut - 60
-    assert f"has missed {reader.missed} messages" in caplog.text
-    once_more = StreamReader(client, "group", take_over_s=0.05)
-    time.sleep(0.1)
-    assert once_more.read(5, block_s=0.01) != []
-    assert once_more.missed == len(held), "what it held was cut off as well"
-
-
-def test_a_tail_sees_what_comes(engine, client, publisher, sqlite_only):
-    announcing(engine).write(batch(story(1)))
-    publisher.publish()
-    tail = Tail(client)
-    assert tail.read(block_s=0.01) == []
-    announcing(engine).write(batch(story(2)))
-    publisher.publish()
-    client.xadd(STREAM, {"a": "b"}, id="77-0")
-    assert [one.kind for one in tail.read()] == ["alert", "event"]
-    assert tail.read(block_s=0.01) == []
-    client.flushdb()
-    assert tail.read(block_s=0.01) == []
-    announcing(engine).write(batch(story(3)))
-    publisher.publish()
-    assert [one.ref for one in tail.read(100)][-2] == story(3).entry_id
-
-
-def test_a_group_of_which_redis_knows_nothing_any_more(client, filled, sqlite_only):
-    reader = StreamReader(client, "group", start="$")
-    assert reader.read(block_s=0.01) == []
-    client.xgroup_destroy(STREAM, "group")
-    assert len(reader.read()) == 40, "better twice than not at all"
-
-
-def test_consumers_that_left_are_forgotten(client, filled, sqlite_only, monkeypatch):
-    gone, holding = StreamReader(client, "group"), StreamReader(client, "group")
-    gone.acknowledge(gone.read(5))
-    holding.read(5)
-    time.sleep(0.05)
-    monkeypatch.setattr("tgecrawler.stream.reader.CONSUMER_KEPT_S", 0.01)
-    here = StreamReader(client, "group")
-    here.read(5)
-    names = {one["name"].decode() for one in client.xinfo_consumers(STREAM, "group")}
-    assert names == {holding.consumer, here.consumer}
