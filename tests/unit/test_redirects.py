@@ -21,7 +21,7 @@ URL = "https://h.example/a"
 def test_a_start_is_quiet(cls: type, caplog: pytest.LogCaptureFixture) -> None:
     crawler = get_crawler(Spider)
     middleware = cls.from_crawler(crawler)  # type: ignore[attr-defined]
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.INFO):
         asyncio.run(crawler.signals.send_catch_log_async(signals.engine_started))
     assert middleware.crawler is crawler
     assert caplog.records == []
