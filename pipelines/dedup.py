@@ -115,6 +115,5 @@ def _shared_index(url: str) -> RedisIndex:
 
     try:
         return RedisIndex.at(url, COPIES_WITHIN)
-    except ValueError:
-        # the value is not shown: it may hold a password
-        raise OptionError("TGE_REDIS_URL is redis://host:6379/0, rediss://… or unix://…") from None
+    except ValueError as error:  # repeats nothing of the address, which may hold a password
+        raise OptionError(f"TGE_REDIS_URL: {error}") from None

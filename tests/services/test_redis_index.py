@@ -74,9 +74,9 @@ def test_everything_expires(index, client):
 
 def test_what_is_none_of_ours_is_passed_over(index, client):
     index.match_and_add("a", body(1), NOW)
-    client.set("tge:near:print:a", b"\x00")
+    client.set("{tge:near}:print:a", b"\x00")
     assert index.match_and_add("b", body(1), NOW) == []
-    client.delete("tge:near:print:b")
+    client.delete("{tge:near}:print:b")
     assert index.match_and_add("c", body(1), NOW) == []
 
 

@@ -12,6 +12,7 @@ from tgecrawler.cache.sqlite import SqliteLevel
 from tgecrawler.cache.tiered import TieredCache
 from tgecrawler.cache.tiers import tiers_with
 from tgecrawler.errors import OptionError
+from tgecrawler.redis_address import SCHEMES
 
 if TYPE_CHECKING:
     from tgecrawler.cache.level import SharedLevel
@@ -20,7 +21,6 @@ MB = 1_000_000
 OFF = "off"
 FILE_NAME = "cache.sqlite"
 SQLITE = "sqlite:///"
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 _open: dict[CacheOptions, TieredCache] = {}
 _opening = threading.Lock()
@@ -93,14 +93,14 @@ def open_level(options: CacheOptions) -> SharedLevel | None:
         if options.file == Path():
             raise _unreadable()
         return SqliteLevel(options.file, options.most_bytes)
-    if urlsplit(options.url).scheme not in REDIS_SCHEMES:
+    if urlsplit(options.url).scheme not in SCHEMES:
         raise _unreadable()
     from tgecrawler.cache.redis import RedisLevel  # 5 MB that most processes need not load
 
     try:
         return RedisLevel(options.url, options.most_bytes)
-    except ValueError:
-        raise _unreadable() from None
+    except ValueError as error:  # repeats nothing of the address
+        raise OptionError(f"TGE_CACHE_URL: {error}") from None
 
 
 def _make(options: CacheOptions) -> TieredCache:

@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from redis import Redis, RedisError, ResponseError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError, ResponseError
 
 from tgecrawler.cache.level import Gone, LevelError, TierSize
 from tgecrawler.cache.redis_scripts import (
@@ -20,10 +18,12 @@ from tgecrawler.cache.redis_scripts import (
     WRITE,
     WRITE_HEAD,
 )
+from tgecrawler.redis_link import REDIS_FAILURES, Script, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from redis import Redis
     from redis.client import PubSub
 
     from tgecrawler.cache.level import Key, Stored, Usage
@@ -45,19 +45,10 @@ class RedisLevel:
 
     def __init__(self, url: str, most_bytes: int, *, prefix: str = PREFIX) -> None:
         # One try alone: whoever asks does without the cache rather than wait.
-        self.client: Redis = Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self.client: Redis = connect(url, timeout_s=TIMEOUT_S, retries=0)
         self.most_bytes = most_bytes
         self.prefix = prefix
         self.evictions = 0
-        self._scripts = {
-            script: self.client.register_script(script)
-            for script in (WRITE, WRITE_HEAD, DROP_MEMBERS, DROP_TAG, USED)
-        }
         self._ear: PubSub | None = None
         self._listening = threading.Lock()
 
@@ -150,9 +141,9 @@ class RedisLevel:
     def _channel(self) -> str:
         return f"{self.prefix}gone"
 
-    def _run(self, script: str, *values: Any) -> Any:
+    def _run(self, script: Script, *values: Any) -> Any:
         with _surviving():
-            return self._scripts[script](args=[self.prefix, *values])
+            return script.run_blocking(self.client, [self.prefix], values)
 
     def _listen(self) -> None:
         ear: PubSub = self.client.pubsub()  # type: ignore[no-untyped-call]
@@ -190,7 +181,7 @@ def _surviving() -> Iterator[None]:
     """Turn what Redis raises into LevelError; it names no URL, which may hold a password."""
     try:
         yield
-    except (RedisError, OSError) as error:
+    except REDIS_FAILURES as error:
         # what it has answered costs no time: a full Redis, say, still serves look-ups
         raise LevelError(f"Redis: {error}", rests=not isinstance(error, ResponseError)) from error
 

@@ -1,19 +1,22 @@
 """What Redis does for the cache in one step each: Lua, so that no process sees half of it.
 
-Keys, behind a prefix: ``e:MEMBER`` (hash: head h, body b, tags t; expires by
-itself), ``lru`` (sorted by last use), ``uses`` (sorted by number of uses),
-``sizes`` (hash of bytes), ``bytes`` (their sum), ``t:TAG`` (set of members). A
-member is ``TIER:KEY``. What has expired stays in the books until it is the
-least recently used and the bound is met, so that the sum is never too low.
+Keys, behind a prefix (KEYS[1], by which a cluster finds them): ``e:MEMBER`` (hash:
+head h, body b, tags t; expires by itself), ``lru`` (sorted by last use), ``uses``
+(sorted by number of uses), ``sizes`` (hash of bytes), ``bytes`` (their sum),
+``t:TAG`` (set of members). A member is ``TIER:KEY``. What has expired stays in the
+books until it is the least recently used and the bound is met, so that the sum is
+never too low.
 """
 
 from __future__ import annotations
+
+from tgecrawler.redis_link import Script
 
 OVERHEAD_BYTES = 1_000
 """What the keys above take for an entry, in Redis 7, beside its head, body and member."""
 
 _FORGET = """
-local p = ARGV[1]
+local p = KEYS[1]
 local function untag(member)
   local tags = redis.call('HGET', p .. 'e:' .. member, 't')
   if tags then
@@ -32,12 +35,12 @@ local function forget(member)
 end
 """
 
-WRITE = (
+WRITE = Script(
     _FORGET
     + """
-local member, head, body, tags = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local keep_ms, now_s, size = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local most, step = tonumber(ARGV[9]), tonumber(ARGV[10])
+local member, head, body, tags = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local keep_ms, now_s, size = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local most, step = tonumber(ARGV[8]), tonumber(ARGV[9])
 local e = p .. 'e:' .. member
 untag(member)
 local old = redis.call('HGET', p .. 'sizes', member) or 0
@@ -64,41 +67,41 @@ return evicted
 """
 )
 
-WRITE_HEAD = """
-local p, member = ARGV[1], ARGV[2]
+WRITE_HEAD = Script("""
+local p, member = KEYS[1], ARGV[1]
 local e = p .. 'e:' .. member
 if redis.call('EXISTS', e) == 0 then return 0 end
-redis.call('HSET', e, 'h', ARGV[3])
-redis.call('PEXPIRE', e, ARGV[4])
-redis.call('ZADD', p .. 'lru', ARGV[5], member)
+redis.call('HSET', e, 'h', ARGV[2])
+redis.call('PEXPIRE', e, ARGV[3])
+redis.call('ZADD', p .. 'lru', ARGV[4], member)
 redis.call('ZINCRBY', p .. 'uses', 1, member)
 for _, tag in ipairs(cjson.decode(redis.call('HGET', e, 't'))) do
   local t = p .. 't:' .. tag
-  if redis.call('PTTL', t) < tonumber(ARGV[4]) then redis.call('PEXPIRE', t, ARGV[4]) end
+  if redis.call('PTTL', t) < tonumber(ARGV[3]) then redis.call('PEXPIRE', t, ARGV[3]) end
 end
 return 1
-"""
+""")
 
-DROP_MEMBERS = (
+DROP_MEMBERS = Script(
     _FORGET
     + """
 local dropped = 0
-for at = 2, #ARGV do dropped = dropped + forget(ARGV[at]) end
+for at = 1, #ARGV do dropped = dropped + forget(ARGV[at]) end
 return dropped
 """
 )
 
 # A set may name a member that was stored anew without the tag: the entry itself decides.
-DROP_TAG = (
+DROP_TAG = Script(
     _FORGET
     + """
-local members = redis.call('SPOP', p .. 't:' .. ARGV[2], ARGV[3])
+local members = redis.call('SPOP', p .. 't:' .. ARGV[1], ARGV[2])
 local dropped = 0
 for _, member in ipairs(members) do
   local tags = redis.call('HGET', p .. 'e:' .. member, 't')
   local has = false
   if tags then
-    for _, tag in ipairs(cjson.decode(tags)) do has = has or tag == ARGV[2] end
+    for _, tag in ipairs(cjson.decode(tags)) do has = has or tag == ARGV[1] end
   end
   if has then dropped = dropped + forget(member) end
 end
@@ -107,9 +110,9 @@ return {#members, dropped}
 )
 
 # What is not in the books any more is not written into them anew.
-USED = """
-local p = ARGV[1]
-for at = 2, #ARGV, 3 do
+USED = Script("""
+local p = KEYS[1]
+for at = 1, #ARGV, 3 do
   local member = ARGV[at]
   if redis.call('ZSCORE', p .. 'lru', member) then
     redis.call('ZINCRBY', p .. 'uses', ARGV[at + 1], member)
@@ -117,4 +120,4 @@ for at = 2, #ARGV, 3 do
   end
 end
 return 1
-"""
+""")

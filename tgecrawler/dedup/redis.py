@@ -6,21 +6,22 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from redis import Redis, RedisError
-
 from tgecrawler.dedup.index import MOST_CANDIDATES, NearCopy
 from tgecrawler.domain.near_duplicate import are_copies, band_keys, similarity
 from tgecrawler.errors import NearIndexError
+from tgecrawler.redis_link import REDIS_FAILURES, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
+    from redis import Redis
     from redis.client import Pipeline
 
 _MOMENT = struct.Struct("<d")
 DAY_S = 86_400
-TIMEOUT_S = 5
+PREFIX = "{tge:near}"  # braces: in a cluster all keys lie on one node, as MULTI needs it
+RETRIES = 3  # all that is written here bears to be written twice
 COMMANDS_AT_ONCE = 10_000  # sent together when an empty server is filled
 
 
@@ -38,7 +39,7 @@ class RedisIndex:
         window: how far apart in time two copies may have been told.
     """
 
-    def __init__(self, client: Redis, window: timedelta, *, prefix: str = "tge:near") -> None:
+    def __init__(self, client: Redis, window: timedelta, *, prefix: str = PREFIX) -> None:
         self.client = client
         self.window_s = window.total_seconds()
         self.expire_s = int(self.window_s) + DAY_S
@@ -51,8 +52,7 @@ class RedisIndex:
         Raises:
             ValueError: the address is none of a Redis server.
         """
-        client = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        return cls(client, window)
+        return cls(connect(url, retries=RETRIES), window)
 
     def match_and_add(self, id: str, fingerprint: bytes, told_at: datetime) -> list[NearCopy]:
         """Return the near copies of a mention by id, and keep it; see `NearIndex`.
@@ -143,5 +143,5 @@ def _named_failure() -> Iterator[None]:
     """Raise what Redis raises under a name that its callers can have without loading Redis."""
     try:
         yield
-    except RedisError as error:
+    except REDIS_FAILURES as error:
         raise NearIndexError(str(error)) from error
