@@ -17,8 +17,8 @@ from redis.asyncio import Redis as AsyncRedis
 from scrapy import Request, Spider
 
 from run import Row
+from tgecrawler.scheduling.lease_outbox import MOST_OFFERS
 from tgecrawler.scheduling.leased_queue import MOST_WANTED, LeasedQueue
-from tgecrawler.scheduling.outbox import MOST_OFFERS
 from tgecrawler.scheduling.queue_values import Ack, Batch, Leased, Offer
 from tgecrawler.scheduling.request_json import dumps
 from tgecrawler.scheduling.seen_scripts import SEE, digest_of

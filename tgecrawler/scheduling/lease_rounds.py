@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from tgecrawler.redis_link import REDIS_FAILURES
-from tgecrawler.scheduling.outbox import MOST_OFFERS
+from tgecrawler.scheduling.lease_outbox import MOST_OFFERS
 from tgecrawler.scheduling.queue_values import Ack
 from tgecrawler.scheduling.request_json import RequestError
 

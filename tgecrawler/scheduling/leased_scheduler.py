@@ -30,9 +30,9 @@ from tgecrawler.scheduling.engine_view import EngineView
 from tgecrawler.scheduling.host_gate import host_key
 from tgecrawler.scheduling.lease_batches import LeaseBatches
 from tgecrawler.scheduling.lease_book import TOKEN, LeaseBook
+from tgecrawler.scheduling.lease_outbox import Outbox
 from tgecrawler.scheduling.lease_rounds import LeaseRounds
 from tgecrawler.scheduling.leased_queue import RETRY_S, LeasedQueue
-from tgecrawler.scheduling.outbox import Outbox
 from tgecrawler.scheduling.queue_upkeep import queue_prefix
 from tgecrawler.scheduling.queue_values import Close, Offer
 from tgecrawler.scheduling.recent_prints import RecentPrints
