@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Option values are final: they were already weighed against the environment and defaults.
 _PRIORITY = SETTINGS_PRIORITIES["cmdline"]
+_SHARED_SCHEDULER = "tgecrawler.scheduling.leased_scheduler.LeasedScheduler"
 
 
 class TGEAddon:
@@ -49,8 +50,8 @@ class TGEAddon:
         """Called by Scrapy before any component is built.
 
         Raises:
-            UserError: an option, a configuration file, a spider argument or the archive
-                to replay cannot be used.
+            UserError: an option, a configuration file, a spider argument, the archive
+                to replay or the Redis to share cannot be used.
         """
         bound_heap()
         options = options_of(settings)
@@ -66,6 +67,17 @@ class TGEAddon:
         if options["TGE_REPLAY"]:
             open_index(str(options["TGE_REPLAY"]))  # a wrong path ends the process here
             _replay_instead_of_network(settings)
+        if options["TGE_REDIS_URL"]:
+            self._share(settings, options)
+
+    def _share(self, settings: Settings, options: Mapping[str, Value]) -> None:
+        """Let a spider work with others on one crawl, once their Redis answers."""
+        if getattr(self.crawler.spider, "stores", False):
+            from tgecrawler.redis_start import await_redis  # a single process loads no Redis
+
+            await_redis(str(options["TGE_REDIS_URL"]), float(options["TGE_REDIS_WAIT_S"]))
+        if getattr(self.crawler.spider, "shares", False):
+            settings.set("SCHEDULER", _SHARED_SCHEDULER, priority=_PRIORITY)
 
 
 def options_of(settings: BaseSettings) -> dict[str, Value]:

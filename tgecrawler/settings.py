@@ -18,6 +18,7 @@ EXTENSIONS: dict[str, int | None] = {
     "tgecrawler.extensions.ledger.EntryLedger": 20,
     "tgecrawler.extensions.health.SourceHealth": 30,
     "tgecrawler.extensions.source_rows.SourceRows": 40,
+    "tgecrawler.extensions.announcer.Announcer": 50,  # after the store, whose rows it tells of
     "tgecrawler.extensions.report.RunReport": 90,  # last: reads what the others counted
     "tgecrawler.extensions.progress.Progress": 95,
     "tgecrawler.extensions.collector.Collector": 99,  # sets aside what all of them have loaded
@@ -47,6 +48,8 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     f"{_SCRAPYS}.redirect.MetaRefreshMiddleware": None,
     "middlewares.compression.CompressionMiddleware": 590,
     f"{_SCRAPYS}.httpcompression.HttpCompressionMiddleware": None,
+    "middlewares.redirect.UnreferredRedirectMiddleware": 600,
+    f"{_SCRAPYS}.redirect.RedirectMiddleware": None,
     f"{_SCRAPYS}.cookies.CookiesMiddleware": None,  # takes a second HTTP client along
     # behind the cache on the way back: what a 304 stands for is archived, still compressed
     "middlewares.archive.ArchiveMiddleware": 895,

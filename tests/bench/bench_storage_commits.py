@@ -67,9 +67,9 @@ class Timekeeping(EntryLedger):
         self.last_s = 0.0
         self.delays_s: list[float] = []
 
-    def open(self, entry_id: str, delivery: Any = None) -> bool:
+    def open(self, entry_id: str, *accounts: Any) -> bool:
         self.began_s[entry_id] = time.monotonic()
-        return super().open(entry_id, delivery)
+        return super().open(entry_id, *accounts)
 
     def close(self, entry_id: str, outcome: Any) -> None:
         super().close(entry_id, outcome)

@@ -20,7 +20,7 @@ def test_a_body_waits_for_entries_that_an_earlier_one_brought() -> None:
     ledger.close("entry", "stored")
     assert told == [first, again]
     assert again.settled
-    assert not ledger.deliveries
+    assert not ledger.accounts
 
 
 def test_a_body_knows_of_an_entry_that_failed() -> None:

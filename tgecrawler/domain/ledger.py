@@ -45,6 +45,11 @@ class Ledger:
         self.outcomes[outcome] += 1
         return True
 
+    def withdraw(self, entry_id: str) -> None:
+        """Count an open entry as not seen: another process sees to it, and counts it."""
+        self._open.remove(entry_id)
+        self.seen -= 1
+
     def settle(self, outcome: Outcome, count: int = 1) -> None:
         """Book entries that are seen and decided in one go."""
         self.seen += count

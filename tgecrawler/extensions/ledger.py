@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
     from twisted.python.failure import Failure
 
-    from tgecrawler.domain.delivery import Delivery
+    from tgecrawler.domain.delivery import Account
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class EntryLedger:
 
     def __init__(self, stats: StatsCollector) -> None:
         self.book = Ledger()
-        self.deliveries: defaultdict[str, list[Delivery]] = defaultdict(list)
+        self.accounts: defaultdict[str, list[Account]] = defaultdict(list)
         self.stats = stats
 
     @classmethod
@@ -47,16 +47,30 @@ class EntryLedger:
         connect(ledger.spider_closed, signal=signals.spider_closed)
         return ledger
 
-    def open(self, entry_id: str, delivery: Delivery | None = None) -> bool:
+    def open(self, entry_id: str, *accounts: Account | None) -> bool:
         """Count an entry as seen; False where the same one is still on its way.
 
-        `delivery` is told of its outcome, also of one that an earlier body brought.
+        Each account is told of its outcome, also of one that an earlier body brought.
         """
         is_new = self.book.open(entry_id)
-        if delivery is not None:
-            self.deliveries[entry_id].append(delivery)
-            delivery.opened()
+        for account in accounts:
+            if account is not None:
+                self.accounts[entry_id].append(account)
+                account.opened()
         return is_new
+
+    def hand_over(self, entry_id: str, *, anew: bool) -> None:
+        """Let go of an open entry that waits in the queue which several processes share.
+
+        Whoever takes it from there counts it. Where it was there already (`anew` is
+        False), for an earlier body's sake, this body does not hear of its outcome.
+        """
+        self.book.withdraw(entry_id)
+        for account in self.accounts.pop(entry_id, ()):
+            if anew:
+                account.handed_over()
+            else:
+                account.closed("pending")
 
     def close(self, entry_id: str, outcome: Outcome, *, again: bool = False) -> None:
         """Book an entry's outcome; a second one for the same entry is a fault of ours.
@@ -67,8 +81,8 @@ class EntryLedger:
             logger.error("accounting: %s", self.book.faults.pop())
             self.stats.inc_value("tge/accounting/faults")
             return
-        for delivery in self.deliveries.pop(entry_id, ()):
-            delivery.closed(outcome, again=again)
+        for account in self.accounts.pop(entry_id, ()):
+            account.closed(outcome, again=again)
 
     def settle(self, outcome: Outcome, count: int = 1) -> None:
         """Book entries that are seen and decided in one go."""

@@ -10,7 +10,7 @@ from scrapy import signals
 from scrapy.exceptions import NotConfigured
 
 from tgecrawler.addon import runtime_of
-from tgecrawler.errors import SpoolError
+from tgecrawler.errors import DatabaseError, SpoolError
 from tgecrawler.storage.aside import Aside
 from tgecrawler.storage.batch import Batch
 from tgecrawler.storage.engine import create_engine
@@ -19,11 +19,11 @@ from tgecrawler.storage.figures import database_figures, database_stats
 from tgecrawler.storage.lasting import LastingWriter
 from tgecrawler.storage.queries import fingerprints, known_stories
 from tgecrawler.storage.readiness import ensure_schema
-from tgecrawler.storage.seen import SeenIndex
+from tgecrawler.storage.seen import SeenIndex, read_verdicts
 from tgecrawler.storage.spool import Spool, spool_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from scrapy.crawler import Crawler
     from scrapy.statscollectors import StatsCollector
@@ -89,6 +89,20 @@ class Store:
     def knows(self, entry_id: str, verdict_version: str) -> bool:
         """Return whether an entry is stored, or was rejected under the same rules."""
         return self.seen.known(entry_id, verdict_version)
+
+    def learn(self, entry_ids: Iterable[str]) -> None:
+        """Look up what other processes have stored or rejected of these entries; blocks.
+
+        Without an answer of the database they pass for new: what is stored twice is one row.
+        """
+        unknown = [id_ for id_ in entry_ids if not self.seen.known(id_, "")]
+        try:
+            verdicts = read_verdicts(self.engine, unknown)
+        except DatabaseError as error:
+            logger.debug("database: what others have stored is not known: %s", error)
+            return
+        for entry_id, outcome, rules_version in verdicts:
+            self.seen.add(entry_id, outcome, rules_version)
 
     def known_stories(self) -> dict[str, str]:
         """Return url_key and text_key of recent mentions, each with its mention's id."""

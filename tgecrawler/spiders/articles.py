@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from tgecrawler.domain.delivery import Delivery
+    from tgecrawler.domain.source_list import SiteSource
     from tgecrawler.runtime import Runtime
 
 DEEPEST_INDEX = 3  # an index of indexes of indexes; deeper is a loop or an attack
@@ -35,6 +36,7 @@ class ArticlesSpider(TgeSpider):
     """Reads every site of sources.yaml once; ``since=2026-01-01`` goes back further."""
 
     name = "articles"
+    shares = True
     arguments: ClassVar[tuple[str, ...]] = (*TgeSpider.arguments, "since")
 
     def configure(self, runtime: Runtime) -> None:
@@ -46,12 +48,32 @@ class ArticlesSpider(TgeSpider):
         self._children_of: Counter[str] = Counter()
 
     async def start(self) -> AsyncIterator[Any]:
+        if self.fleet is not None:
+            sites = {site.slug: site for site in self.sources.sites}
+            async for request in self.fleet.polls.requests(
+                sites, lambda slug: self._poll(sites[slug]), "cycle"
+            ):
+                yield request
+            return
         for site in self.sources.sites:
-            self.health.polled(site.slug)
-            yield self._request(site, site.sitemap or site.listing, depth=0)
+            yield self._poll(site)
 
-    def read_sitemap(self, response: Response, source: Any, depth: int) -> Iterator[Any]:
+    def _poll(self, site: SiteSource) -> Request:
+        self.health.polled(site.slug)
+        self._pages_of[site.slug] = self._children_of[site.slug] = 0
+        return self._request(site, site.sitemap or site.listing, depth=0)
+
+    async def read_sitemap(self, response: Response, source: Any, depth: int) -> AsyncIterator[Any]:
         """Take the pages of a sitemap and follow the sitemaps of an index."""
+        try:
+            async for result in self._read_sitemap(response, source, depth):
+                yield result
+        finally:
+            self.answered(source.slug)
+
+    async def _read_sitemap(
+        self, response: Response, source: Any, depth: int
+    ) -> AsyncIterator[Any]:
         if depth == 0 and self.is_unchanged(source, response, NO_HINTS):
             return
         try:
@@ -63,14 +85,26 @@ class ArticlesSpider(TgeSpider):
         self.health.succeeded(source.slug, seen_at, entries=len(sitemap.pages))
         entries = list(self._recent(sitemap.pages, seen_at))
         delivery = self._delivered(source, response, entries, depth)
-        yield from self._children(source, sitemap, seen_at, depth)
-        yield from self._take_bounded(source, entries, seen_at, delivery)
+        await self.learn(source, entries)
+        for request in self._children(source, sitemap, seen_at, depth):
+            yield request
+        for result in self._take_bounded(source, entries, seen_at, delivery):
+            yield result
         # an index that stays the same says nothing of its sitemaps
         if delivery is not None and not sitemap.children:
             delivery.taken()
 
-    def read_listing(self, response: Response, source: Any, depth: int) -> Iterator[Any]:
+    async def read_listing(self, response: Response, source: Any, depth: int) -> AsyncIterator[Any]:
         """Take the entries of a listing page."""
+        try:
+            async for result in self._read_listing(response, source, depth):
+                yield result
+        finally:
+            self.answered(source.slug)
+
+    async def _read_listing(
+        self, response: Response, source: Any, depth: int
+    ) -> AsyncIterator[Any]:
         if self.is_unchanged(source, response, NO_HINTS):
             return
         try:
@@ -86,7 +120,9 @@ class ArticlesSpider(TgeSpider):
         seen_at = fetched_at(response)
         self.health.succeeded(source.slug, seen_at, entries=len(entries))
         delivery = self._delivered(source, response, entries, depth)
-        yield from self._take_bounded(source, entries, seen_at, delivery)
+        await self.learn(source, entries)
+        for result in self._take_bounded(source, entries, seen_at, delivery):
+            yield result
         if delivery is not None:
             delivery.taken()
 
@@ -95,6 +131,7 @@ class ArticlesSpider(TgeSpider):
         arguments = failure.request.cb_kwargs  # type: ignore[attr-defined]
         source, depth = arguments["source"], arguments["depth"]
         self._source_failed(source, depth, describe_failure(failure), rests_until(failure))
+        self.answered(source.slug)
 
     def _source_failed(
         self, source: Any, depth: int, error: str, not_before_at: datetime | None = None
@@ -130,6 +167,8 @@ class ArticlesSpider(TgeSpider):
                 )
                 return
             self._children_of[source.slug] += 1
+            if self.fleet is not None:
+                self.fleet.polls.asked(source.slug)
             yield self._request(source, child.url, depth=depth + 1)
 
     def _recent(self, pages: Iterable[SitemapPage], seen_at: datetime) -> Iterator[Entry]:

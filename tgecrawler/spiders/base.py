@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from scrapy import Request, Spider, signals
 
@@ -20,22 +20,29 @@ from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.extensions.store import Store
-from tgecrawler.items import Article, Entry, Mention
+from tgecrawler.items import Article, Mention
+from tgecrawler.scheduling.host_gate import host_key
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 from tgecrawler.sources.article_reader import ArticleReader
 from tgecrawler.sources.glance import glance
-from tgecrawler.spiders.failures import describe_failure, is_put_off
+from tgecrawler.spiders.failures import describe_failure, is_put_off, rests_until
 from tgecrawler.spiders.polls import PollBook, poll_bounds
+from tgecrawler.spiders.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from scrapy.http import Response
     from twisted.python.failure import Failure
 
-    from tgecrawler.domain.delivery import Delivery
+    from tgecrawler.domain.delivery import Account, Delivery
     from tgecrawler.domain.polling import PollHints
+    from tgecrawler.fleet.fleet import Fleet
+    from tgecrawler.fleet.shared_pages import SharedQueue
+    from tgecrawler.items import Entry
     from tgecrawler.runtime import Runtime
     from tgecrawler.sources.glance import Glance
+    from tgecrawler.spiders.waiting import SourceRow
 
 logger = logging.getLogger(__name__)
 
@@ -44,29 +51,6 @@ PAGES_KEPT = 128  # parsed pages held for a second source, each under its one or
 MOST_GLANCED_BYTES = 2**20
 FEED_PRIORITY = 100  # feeds before pages: they tell which pages are wanted
 NOT_MODIFIED = 304
-
-
-class SourceRow(Protocol):
-    """What an entry's source must tell; a row of sources.yaml."""
-
-    @property
-    def slug(self) -> str: ...
-    @property
-    def owner(self) -> str: ...
-    @property
-    def tier(self) -> int: ...
-    @property
-    def lang(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An entry that waits for its page."""
-
-    entry_id: str
-    source: SourceRow
-    entry: Entry
-    seen_at: datetime
 
 
 class TgeSpider(Spider):
@@ -78,6 +62,7 @@ class TgeSpider(Spider):
 
     arguments: ClassVar[tuple[str, ...]] = ("only", "max_age_days")
     stores = True  # opens the database; see `Store`
+    shares = False  # its sources and pages fall to all workers of a crawl; see `Fleet`
 
     def __init__(self, name: str | None = None, **arguments: Any) -> None:
         for argument in arguments:
@@ -89,6 +74,14 @@ class TgeSpider(Spider):
         self._pages: OrderedDict[str, Article] = OrderedDict()
         self._waiting: dict[str, list[Waiting]] = {}
         self._polls: PollBook | None = None
+        self.fleet: Fleet | None = None
+
+    def share(self, queue: SharedQueue) -> None:
+        """Join the other workers of the crawl; called by the scheduler that they share."""
+        if self.shares:
+            from tgecrawler.fleet.fleet import Fleet  # a single process loads no Redis
+
+            self.fleet = Fleet.of(self.crawler, queue, self.ledger, self.polls)
 
     def configure(self, runtime: Runtime) -> None:
         """Take the runtime, before any component is built.
@@ -151,6 +144,7 @@ class TgeSpider(Spider):
                 "kind": kind,
                 "cache_revalidate": True,
                 "handle_httpstatus_list": [NOT_MODIFIED],
+                "shared": False,  # the poll is this worker's; see `SharedPolls`
             },
             priority=FEED_PRIORITY,
             **given,
@@ -190,16 +184,50 @@ class TgeSpider(Spider):
         page which is on its way for another source. `delivery` is told the outcome.
         """
         entry_id = mention_key(source.slug, entry.url)
-        if not self._is_wanted(entry_id, entry, seen_at, delivery):
+        poll = self.fleet.poll_of(source.slug) if self.fleet is not None else None
+        if not self._is_wanted(entry_id, entry, seen_at, delivery, poll):
             return
         if entry.title and not self._worth_fetching(entry):
             self.ledger.close(entry_id, "filtered_early")
             self._avoid("screened")
         else:
-            yield from self._read(Waiting(entry_id, source, entry, seen_at))
+            yield from self._read(Waiting(entry_id, source, entry, seen_at), delivery)
 
-    async def read_page(self, response: Response, page: str) -> AsyncIterator[Mention]:
-        """Turn an article page into a mention for each entry that waits for it."""
+    async def learn(self, source: SourceRow, entries: Iterable[Entry]) -> None:
+        """Look up what other workers have stored of a body's entries, where there are others."""
+        if self.fleet is not None:
+            ids = [mention_key(source.slug, entry.url) for entry in entries]
+            await asyncio.to_thread(extension_of(self, Store).learn, ids)
+
+    def answered(self, slug: str) -> None:
+        """Note that an answer of a source was dealt with."""
+        if self.fleet is not None:
+            self.fleet.polls.answered(slug)
+
+    async def read_page(
+        self, response: Response, page: str, waiting: dict[str, Any] | None = None
+    ) -> AsyncIterator[Mention]:
+        """Turn an article page into a mention for each entry that waits for it.
+
+        Args:
+            page: the key under which entries wait here.
+            waiting: the entry that came with the request, where workers share them.
+        """
+        if waiting is not None and not self._arrived(response.request, page, waiting):
+            return
+        async for mention in self._mentions_of(response, page):
+            yield mention
+
+    def _arrived(self, request: Request | None, page: str, waiting: dict[str, Any]) -> bool:
+        """Let a request's own entry wait for its page; return whether it is wanted."""
+        if self.fleet is None or request is None:
+            raise RuntimeError("a page came from a queue that this process does not share")
+        one = self.fleet.pages.arrived(request, waiting)
+        if one is not None:
+            self._waiting[page] = [one]
+        return one is not None
+
+    async def _mentions_of(self, response: Response, page: str) -> AsyncIterator[Mention]:
         article, error = None, ""
         try:
             if not self._is_worth_extracting(page, response):
@@ -214,7 +242,8 @@ class TgeSpider(Spider):
             for mention in self._without_page(waiting, error):
                 yield mention
             return
-        self._keep(page, article)
+        for one in waiting:
+            self._keep(url_key(one.entry.url), article)
         self._keep(url_key(article.canonical_url), article)
         for one in waiting:
             yield mention_of(one, article)
@@ -257,8 +286,10 @@ class TgeSpider(Spider):
         )
 
     async def closed(self, reason: str) -> None:
-        """End what reads the pages."""
+        """End what reads the pages, and this worker's part in a shared crawl."""
         await self.reader.close()
+        if self.fleet is not None:
+            await self.fleet.close()
 
     def page_failed(self, failure: Failure) -> Iterator[Mention]:
         """Fall back on the feed's own words where the page cannot be had.
@@ -266,7 +297,14 @@ class TgeSpider(Spider):
         A host that asks to be left alone will have it later, and so the entry waits
         for its source's next poll.
         """
-        page: str = failure.request.cb_kwargs["page"]  # type: ignore[attr-defined]
+        request: Request = failure.request  # type: ignore[attr-defined]
+        page: str = request.cb_kwargs["page"]
+        if self.fleet is not None and "waiting" in request.cb_kwargs:
+            if until := self._rest_behind(failure):
+                self.fleet.pages.put_off(request, until)
+                return
+            if not self._arrived(request, page, request.cb_kwargs["waiting"]):
+                return
         waiting = self._waiting.pop(page)
         if is_put_off(failure):
             for one in waiting:
@@ -274,11 +312,18 @@ class TgeSpider(Spider):
             return
         yield from self._without_page(waiting, describe_failure(failure))
 
+    def _rest_behind(self, failure: Failure) -> datetime | None:
+        """Return until when a page's host wants to be left alone; None where it does not."""
+        if not is_put_off(failure):
+            return None
+        host = host_key(failure.request.url)  # type: ignore[attr-defined]
+        return rests_until(failure) or gate_of_crawler(self.crawler).rests_until(host)
+
     def _is_wanted(
-        self, entry_id: str, entry: Entry, seen_at: datetime, delivery: Delivery | None = None
+        self, entry_id: str, entry: Entry, seen_at: datetime, *accounts: Account | None
     ) -> bool:
-        """Open an entry's account; return False where its outcome is booked at once."""
-        if not self.ledger.open(entry_id, delivery):
+        """Open an entry; return False where its outcome is booked at once."""
+        if not self.ledger.open(entry_id, *accounts):
             return False
         if self.age_limit.excludes(entry.published_at, seen_at):
             self.ledger.close(entry_id, "too_old")
@@ -292,7 +337,7 @@ class TgeSpider(Spider):
     def _worth_fetching(self, entry: Entry) -> bool:
         return self.runtime.screen.screen(entry.title, entry.summary).worth_fetching
 
-    def _read(self, one: Waiting) -> Iterator[Any]:
+    def _read(self, one: Waiting, delivery: Delivery | None = None) -> Iterator[Any]:
         page = url_key(one.entry.url)
         if one.entry.text and not is_feed_proxy(one.entry.url):
             self._avoid("full_text")
@@ -300,12 +345,17 @@ class TgeSpider(Spider):
         elif page in self._pages:
             self._avoid("same_page")
             yield mention_of(one, self._pages[page])
+        elif self.fleet is not None:
+            # each entry has a request of its own: a second one finds the page in the cache
+            yield self.fleet.pages.put(self._page_request(one.entry_id, one), one, delivery)
         elif page in self._waiting:
             self._avoid("same_page")
             self._waiting[page].append(one)
         else:
             self._waiting[page] = [one]
-            yield self._page_request(page, one)
+            request = self._page_request(page, one)
+            request.meta[WAITING] = self._waiting[page]
+            yield request
 
     def _page_request(self, page: str, one: Waiting) -> Request:
         self.reader.prepare()
@@ -314,7 +364,7 @@ class TgeSpider(Spider):
             callback=self.read_page,
             errback=self.page_failed,
             cb_kwargs={"page": page},
-            meta={"kind": "article", WAITING: self._waiting[page]},
+            meta={"kind": "article"},
             priority=-one.source.tier,
             # entries of one address are gathered in _waiting; a request that the
             # dupefilter swallowed would take its entry with it

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
+import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -19,15 +21,17 @@ from tgecrawler.errors import DatabaseError, OptionError
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
 from tgecrawler.scheduling.feed_clock import FeedClock
+from tgecrawler.spiders.poll_payload import dump_settled, dump_state, load_settled, load_state
 from tgecrawler.storage.polls import PollState, read_polls, sources_of_coming_events
 from tgecrawler.storage.records import SettledBody, SourceHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scrapy.crawler import Crawler
     from scrapy.statscollectors import StatsCollector
 
+    from tgecrawler.domain.delivery import DeliveredBody
     from tgecrawler.domain.source_list import SiteSource
     from tgecrawler.items import Entry
     from tgecrawler.options import Value
@@ -57,7 +61,7 @@ class SourcePolls:
     source: Source
     state: PollState
     history: FeedHistory
-    told: frozenset[str] | None = None  # addresses that its last body told, once one was read
+    told: frozenset[str] | None = None  # keys of the addresses in its last body, once one was read
     said_stale_at: datetime | None = None
 
 
@@ -83,6 +87,9 @@ class PollBook:
         stored = {} if self.replaying else read_polls(store.engine)
         sources: list[Source] = [*store.runtime.sources.feeds, *store.runtime.sources.sites]
         self.polls = {source.slug: _polls_of(source, stored.get(source.slug)) for source in sources}
+        # Set where other processes see to a part of a body's entries; see `SharedPolls`.
+        self.on_handed_over: Callable[[Delivery], None] | None = None
+        self.on_settled: Callable[[str, bytes], None] | None = None
         self._near_event: set[str] = set()
         self._near_event_at: datetime | None = None
 
@@ -92,6 +99,29 @@ class PollBook:
         if store is None or rows is None:
             raise RuntimeError("a spider that polls has Store and SourceRows among its extensions")
         return cls(store, rows, crawler.stats, poll_bounds(runtime_of(crawler).options))
+
+    def state_of(self, slug: str) -> bytes:
+        """Return what is known of a source, for the process that polls it next."""
+        one = self.polls[slug]
+        return dump_state(one.state, one.told)
+
+    def adopt(self, slug: str, state: bytes, settled: bytes) -> None:
+        """Take over what other processes know of a source; nothing where they know nothing.
+
+        What cannot be read, of another version say, or is about another address, is left.
+        """
+        one = self.polls[slug]
+        known = load_state(state, one.state.url)
+        if known is not None:
+            one.state, one.told = known
+            one.history = FeedHistory.from_json(one.state.history)
+        if (body := load_settled(settled)) is not None:
+            one.state = replace(one.state, **body)
+
+    def reload(self, stored: Mapping[str, PollState]) -> None:
+        """Take over what the database knows of sources."""
+        for slug, one in self.polls.items():
+            self.polls[slug] = _polls_of(one.source, stored.get(slug))
 
     def due_at(self, slug: str, now: datetime) -> datetime:
         """Return when a source is due: `now` for one that was never polled."""
@@ -119,7 +149,14 @@ class PollBook:
 
     def delivery(self, slug: str, key: str, etag: str, last_modified: str) -> Delivery:
         """Return the account of a body that is about to be read."""
-        return Delivery(slug, key, etag=etag, last_modified=last_modified, at_rest=self._delivered)
+        return Delivery(
+            slug,
+            key,
+            etag=etag,
+            last_modified=last_modified,
+            at_rest=self._delivered,
+            id=uuid.uuid4().hex,
+        )
 
     def read(
         self,
@@ -142,7 +179,7 @@ class PollBook:
         trusts = one.state.trusts_validators and not withheld
         if one.state.trusts_validators and not trusts:
             logger.warning("%s says that nothing changed when something did", slug)
-        one.told = frozenset(entry.url for entry in entries)
+        one.told = frozenset(told_key(entry.url) for entry in entries)
         one.state = replace(one.state, whole_at=at, trusts_validators=trusts)
         self._answered(one, moments, at, hints, whole_at=at, trusts_validators=trusts)
 
@@ -201,28 +238,36 @@ class PollBook:
             failures=one.state.consecutive_failures,
             jitter=random.random(),  # noqa: S311
         )
-        one.state = replace(one.state, next_poll_at=at)
+        one.state = replace(one.state, next_poll_at=at, history=one.history.to_json())
         self.clock.schedule(slug, at)
         if self.replaying:
             record = replace(record, polls=0, not_modified=0, changed_at=None)
         else:
-            record = replace(record, polled_at=now, next_poll_at=at, history=one.history.to_json())
+            record = replace(record, polled_at=now, next_poll_at=at, history=one.state.history)
         self.rows.note(record)
 
     def _delivered(self, delivery: Delivery) -> None:
+        if delivery.handed and self.on_handed_over is not None:
+            self.on_handed_over(delivery)
+        else:
+            self.settle(delivery.body())
+
+    def settle(self, body: DeliveredBody) -> None:
         """Keep the validators of a body of which nothing is left to do."""
-        one = self.polls[delivery.slug]
-        if self.replaying:
+        one = self.polls.get(body.slug)
+        if self.replaying or one is None:  # another process may know other sources
             return
         unsettled = one.state.unsettled_polls + 1
-        again = delivery.is_wanted_again or unsettled < MOST_UNSETTLED_POLLS
-        if not delivery.settled and again:
+        again = body.is_wanted_again or unsettled < MOST_UNSETTLED_POLLS
+        if not body.settled and again:
             one.state = replace(one.state, unsettled_polls=unsettled)
             self.rows.note(self._record(one, unsettled_polls=unsettled))
-            return
-        settled = SettledBody(delivery.content_key, delivery.etag, delivery.last_modified)
-        one.state = replace(one.state, unsettled_polls=0, **settled._asdict())
-        self.rows.note(self._record(one, settled=settled, unsettled_polls=0))
+        else:
+            settled = SettledBody(body.content_key, body.etag, body.last_modified)
+            one.state = replace(one.state, unsettled_polls=0, **settled._asdict())
+            self.rows.note(self._record(one, settled=settled, unsettled_polls=0))
+        if self.on_settled is not None:
+            self.on_settled(body.slug, dump_settled(one.state))
 
     def _record(self, one: SourcePolls, **learnt: Any) -> SourceHealth:
         source = one.source
@@ -300,13 +345,18 @@ def address_of(source: Source) -> str:
     return source.url if isinstance(source, FeedSource) else source.sitemap or source.listing
 
 
+def told_key(url: str) -> str:
+    """Return 64 bits of a hash of an address: feeds tell hundreds, and workers pass them on."""
+    return hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
+
+
 def _new_entries(one: SourcePolls, entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries that this source had not told at its last poll.
 
     A process that has not read it yet goes by the dates.
     """
     if one.told is not None:
-        return [entry for entry in entries if entry.url not in one.told]
+        return [entry for entry in entries if told_key(entry.url) not in one.told]
     since = one.state.polled_at if one.history.polls else None
     return [
         entry

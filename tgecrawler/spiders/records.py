@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tgecrawler.domain.fingerprint import mention_key
 from tgecrawler.errors import ArgumentError, SourceError
 from tgecrawler.sources.records import parse_record, read_lines
-from tgecrawler.spiders.base import TgeSpider, Waiting, mention_of
+from tgecrawler.spiders.base import TgeSpider, mention_of
+from tgecrawler.spiders.waiting import NamedSource, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -20,18 +20,7 @@ if TYPE_CHECKING:
     from tgecrawler.runtime import Runtime
 
 UNNAMED = "records"
-TIER = 2  # of a source that sources.yaml does not name
 SLUG_CHARS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSource:
-    """The source that a record names, where sources.yaml has none of this slug."""
-
-    slug: str
-    owner: str
-    tier: int = TIER
-    lang: str = ""
 
 
 class RecordsSpider(TgeSpider):
@@ -86,5 +75,5 @@ class RecordsSpider(TgeSpider):
     def _source(self, name: str) -> Any:
         slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:SLUG_CHARS] or UNNAMED
         if slug not in self._sources:
-            self._sources[slug] = RecordSource(slug, owner=slug)
+            self._sources[slug] = NamedSource(slug, owner=slug)
         return self._sources[slug]

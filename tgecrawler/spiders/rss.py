@@ -21,7 +21,7 @@ from tgecrawler.spiders.base import (
 from tgecrawler.spiders.failures import describe_failure, rests_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from scrapy import Request
     from scrapy.http import Response
@@ -45,6 +45,7 @@ class RssSpider(TgeSpider):
     """
 
     name = "rss"
+    shares = True
     arguments: ClassVar[tuple[str, ...]] = (*TgeSpider.arguments, "watch", "due")
 
     def configure(self, runtime: Runtime) -> None:
@@ -57,6 +58,16 @@ class RssSpider(TgeSpider):
     async def start(self) -> AsyncIterator[Any]:
         now = datetime.now(UTC)
         self._rescheduled = asyncio.Event()
+        if self.fleet is not None:
+            feeds = {feed.slug: feed for feed in self.sources.feeds}
+            async for request in self.fleet.polls.requests(
+                feeds,
+                lambda slug: self._poll(feeds[slug]),
+                "due" if self.watches else "cycle",
+                only_due=self.only_due,
+            ):
+                yield request
+            return
         for feed in self.sources.feeds:
             due_at = self.polls.due_at(feed.slug, now) if self.only_due or self.watches else now
             if self.watches:
@@ -96,13 +107,16 @@ class RssSpider(TgeSpider):
             dont_filter=True,
         )
 
-    def read_feed(self, response: Response, source: Any) -> Iterator[Any]:
+    async def read_feed(self, response: Response, source: Any) -> AsyncIterator[Any]:
         """Take every entry of a feed that has changed."""
-        if not self.is_unchanged(source, response, _hints(response)):
-            yield from self._read_body(response, source)
-        self._rescheduled.set()
+        try:
+            if not self.is_unchanged(source, response, _hints(response)):
+                async for result in self._read_body(response, source):
+                    yield result
+        finally:
+            self._dealt_with(source.slug)
 
-    def _read_body(self, response: Response, source: FeedSource) -> Iterator[Any]:
+    async def _read_body(self, response: Response, source: FeedSource) -> AsyncIterator[Any]:
         seen_at = fetched_at(response)
         try:
             feed = parse_feed(
@@ -120,8 +134,10 @@ class RssSpider(TgeSpider):
             conditional=was_conditional(response),
         )
         delivery = self.delivery_of(source, response)
+        await self.learn(source, feed.entries)
         for entry in feed.entries:
-            yield from self.take(source, entry, seen_at, delivery)
+            for result in self.take(source, entry, seen_at, delivery):
+                yield result
         delivery.taken()
 
     def _count(self, source: FeedSource, feed: Feed, seen_at: datetime) -> None:
@@ -136,7 +152,11 @@ class RssSpider(TgeSpider):
         """Book a feed that could not be had."""
         source = failure.request.cb_kwargs["source"]  # type: ignore[attr-defined]
         self._failed(source.slug, describe_failure(failure), rests_until(failure))
+        self._dealt_with(source.slug)
+
+    def _dealt_with(self, slug: str) -> None:
         self._rescheduled.set()
+        self.answered(slug)
 
     def _failed(self, slug: str, error: str, not_before_at: datetime | None) -> None:
         self.health.failed(slug, error)

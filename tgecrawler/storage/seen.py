@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from tgecrawler.storage.engine import reading
 from tgecrawler.storage.models import SEEN
+from tgecrawler.storage.upsert import select_in
 from tgecrawler.storage.writer import KEPT_OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
     from typing import Self
 
@@ -73,6 +74,14 @@ class SeenIndex:
             return False
         place = bisect_left(hashes, value)
         return place < len(hashes) and hashes[place] == value
+
+
+def read_verdicts(engine: Engine, ids: Collection[str]) -> list[tuple[str, str, str]]:
+    """Return id, outcome and rules_version of those entries that were judged."""
+    query = sa.select(SEEN.c.id, SEEN.c.outcome, SEEN.c.rules_version)
+    with reading(engine, "read_verdicts", primary=True) as connection:
+        rows = select_in(connection, query, SEEN.c.id, ids)
+        return [(row.id, row.outcome, row.rules_version) for row in rows]
 
 
 def _group(outcome: str, rules_version: str) -> str | None:

@@ -1,0 +1,262 @@
+"""The polls of a spider's sources where several workers poll them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from redis import RedisError
+
+from tgecrawler.scheduling.shared_clock import FinishedPoll
+from tgecrawler.storage.polls import read_polls
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from scrapy import Request
+
+    from tgecrawler.items import Outcome
+    from tgecrawler.scheduling.shared_clock import Plan, SharedClock, TakenPoll, Taking
+    from tgecrawler.spiders.polls import PollBook
+
+logger = logging.getLogger(__name__)
+
+MOST_UNANSWERED = 128  # polls that a worker has under way: the others want some, too
+LONGEST_PAUSE_S = 0.5  # between two looks at the clock
+AWAY_PAUSE_S = 1.0
+# A poll whose answer got lost in a fault of ours is made again after so long.
+OVERDUE_AFTER = timedelta(hours=1)
+LONGEST_POLL = timedelta(minutes=15)  # then another worker may have the source
+FRESH_FOR = timedelta(minutes=1)
+
+
+class PollLease:
+    """A source that this worker polls. `at_rest` is called when nothing is left to do.
+
+    That is once its requests are answered and its entries are decided, or handed
+    over to the queue. An `Account` of the ledger.
+    """
+
+    def __init__(self, slug: str, taken_at: datetime, at_rest: Callable[[PollLease], None]) -> None:
+        self.slug = slug
+        self.taken_at = taken_at
+        self.unanswered = 0
+        self._entries = 0
+        self._at_rest = at_rest
+
+    def asked(self) -> None:
+        """Note a request to the source."""
+        self.unanswered += 1
+
+    def answered(self) -> None:
+        """Note that a request's answer was dealt with, or that none will come."""
+        self.unanswered -= 1
+        self._check()
+
+    def opened(self) -> None:
+        """Note an entry that waits for its outcome."""
+        self._entries += 1
+
+    def closed(self, outcome: Outcome, *, again: bool = False) -> None:
+        """Note an entry's outcome."""
+        self._entries -= 1
+        self._check()
+
+    def handed_over(self) -> None:
+        """Note an entry whose outcome another process will see to."""
+        self._entries -= 1
+        self._check()
+
+    def _check(self) -> None:
+        if self.unanswered == 0 and self._entries == 0:
+            self._at_rest(self)
+
+
+class SharedPolls:
+    """Takes polls from the shared clock, and tells it what became of them.
+
+    What is known of a source, its rhythm and its validators, is taken over with
+    the poll and handed on when it is finished. While Redis is away nothing new is
+    polled, and what is to be told waits.
+
+    Args:
+        lease_s: for how long a poll is ours without a sign of life.
+    """
+
+    def __init__(self, clock: SharedClock, book: PollBook, *, lease_s: float) -> None:
+        self.clock = clock
+        self.book = book
+        self.lease_s = lease_s
+        self.leases: dict[str, PollLease] = {}
+        self._finished: dict[str, PollLease] = {}
+        self._settled: dict[str, bytes] = {}
+        self._read_at = datetime.now(UTC)
+        self._wake = asyncio.Event()
+        self._to_tell = asyncio.Event()
+        self._telling: asyncio.Task[None] | None = None
+        self._away = False
+        book.on_settled = self._note_settled
+
+    async def requests(
+        self,
+        slugs: Iterable[str],
+        ask: Callable[[str], Request],
+        plan: Plan,
+        *,
+        only_due: bool = False,
+    ) -> AsyncIterator[Request]:
+        """Yield the request for each poll that falls to this worker.
+
+        In a cycle, until every source was asked by somebody; else for ever. A poll
+        counts once its request is yielded: `answered` has to follow.
+
+        Args:
+            ask: returns the request for a source.
+            only_due: a cycle leaves out those whose time has not come.
+        """
+        self._telling = asyncio.ensure_future(self._tell_for_ever())
+        listed = tuple(slugs)
+        if plan == "cycle":
+            await self._begin(listed, only_due=only_due)
+        while True:
+            taking = await self._take(listed, plan)
+            for poll in taking.taken:
+                await self._adopt(poll)
+                self.leases[poll.slug] = PollLease(poll.slug, datetime.now(UTC), self._at_rest)
+                self.asked(poll.slug)
+                yield ask(poll.slug)
+            if plan == "cycle" and not taking.left:
+                return
+            await self._pause(taking.wait_s)
+
+    def asked(self, slug: str) -> None:
+        """Note a request to a source."""
+        if lease := self.leases.get(slug):
+            lease.asked()
+
+    def answered(self, slug: str) -> None:
+        """Note that a request's answer was dealt with, or that none will come."""
+        if lease := self.leases.get(slug):
+            lease.answered()
+
+    async def close(self) -> None:
+        """Tell what is left to be told, and give back what is not finished."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
+        with suppress(RedisError):  # what is not told runs out, and is polled again
+            await self._tell()
+            if self.leases:
+                await self.clock.give_back(self.leases)
+
+    async def _begin(self, slugs: Iterable[str], *, only_due: bool) -> None:
+        epoch = datetime.fromtimestamp(0, UTC)
+        due = {slug: self.book.due_at(slug, epoch) if only_due else epoch for slug in slugs}
+        within_s = self.book.bounds.shortest_s
+        while True:
+            try:
+                begun = await self.clock.begin_cycle(due, within_s=within_s)
+            except RedisError as error:
+                await self._outlast(error)
+                continue
+            if begun < len(due):
+                logger.info(
+                    "%d of %d sources are to be asked by this cycle already, were polled less "
+                    "than %g s ago%s",
+                    *(len(due) - begun, len(due), within_s),
+                    ", or are not due" if only_due else "",
+                )
+            return
+
+    async def _take(self, slugs: Iterable[str], plan: Plan) -> Taking:
+        while True:
+            now = datetime.now(UTC)
+            unanswered = sum(lease.unanswered for lease in self.leases.values())
+            due = {slug: self.book.due_at(slug, now) for slug in slugs}
+            try:
+                taking = await self.clock.take(plan, due, max(0, MOST_UNANSWERED - unanswered))
+            except RedisError as error:
+                await self._outlast(error)
+                continue
+            self._back()
+            return taking
+
+    async def _adopt(self, poll: TakenPoll) -> None:
+        """Take over what is known of a source; from the database where Redis has lost it."""
+        now = datetime.now(UTC)
+        if not poll.state and now - self._read_at > FRESH_FOR:
+            self._read_at = now
+            self.book.reload(await asyncio.to_thread(read_polls, self.book.store.engine))
+        self.book.adopt(poll.slug, poll.state, poll.settled)
+
+    async def _pause(self, wait_s: float | None) -> None:
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(LONGEST_PAUSE_S, max(0.05, wait_s or 0.0))):
+                await self._wake.wait()
+
+    def _at_rest(self, lease: PollLease) -> None:
+        if self.leases.get(lease.slug) is lease:
+            del self.leases[lease.slug]
+            self._finished[lease.slug] = lease
+            self._to_tell.set()
+            self._wake.set()
+
+    def _note_settled(self, slug: str, settled: bytes) -> None:
+        self._settled[slug] = settled
+        self._to_tell.set()
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            self._to_tell.clear()
+            if not self._finished and not self._settled:  # what failed is told again
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.lease_s / 3):
+                        await self._to_tell.wait()
+            try:
+                await self._tell()
+                await self._prolong()
+            except RedisError as error:
+                await self._outlast(error)
+            else:
+                self._back()
+
+    async def _tell(self) -> None:
+        for slug, settled in list(self._settled.items()):
+            await self.clock.settle(slug, settled)
+            if self._settled.get(slug) is settled:
+                del self._settled[slug]
+        finished = dict(self._finished)
+        if finished:
+            await self.clock.finish([self._finished_poll(one) for one in finished.values()])
+            for slug, lease in finished.items():
+                if self._finished.get(slug) is lease:
+                    del self._finished[slug]
+
+    def _finished_poll(self, lease: PollLease) -> FinishedPoll:
+        now, state = datetime.now(UTC), self.book.polls[lease.slug].state
+        next_at = now + OVERDUE_AFTER
+        if state.next_poll_at and state.polled_at and state.polled_at >= lease.taken_at:
+            next_at = state.next_poll_at
+        next_in_s = (next_at - now).total_seconds()
+        return FinishedPoll(lease.slug, next_in_s, self.book.state_of(lease.slug))
+
+    async def _prolong(self) -> None:
+        since = datetime.now(UTC) - LONGEST_POLL
+        held = [slug for slug, lease in self.leases.items() if lease.taken_at > since]
+        if held:
+            await self.clock.prolong(held)
+
+    async def _outlast(self, error: RedisError) -> None:
+        if not self._away:
+            logger.error("redis: %s; nothing new is polled until it is back", error)
+        self._away = True
+        await asyncio.sleep(AWAY_PAUSE_S)
+
+    def _back(self) -> None:
+        if self._away:
+            logger.info("redis: it is back; polling goes on")
+        self._away = False
