@@ -21,6 +21,8 @@ from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Mention
+from tgecrawler.scheduling.host_gate import host_key
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 from tgecrawler.sources.article_reader import ArticleReader
 from tgecrawler.sources.glance import glance
 from tgecrawler.spiders.failures import describe_failure, is_put_off, rests_until
@@ -298,8 +300,8 @@ class TgeSpider(Spider):
         request: Request = failure.request  # type: ignore[attr-defined]
         page: str = request.cb_kwargs["page"]
         if self.fleet is not None and "waiting" in request.cb_kwargs:
-            if is_put_off(failure):
-                self.fleet.pages.put_off(request, rests_until(failure))
+            if until := self._rest_behind(failure):
+                self.fleet.pages.put_off(request, until)
                 return
             if not self._arrived(request, page, request.cb_kwargs["waiting"]):
                 return
@@ -309,6 +311,13 @@ class TgeSpider(Spider):
                 self.ledger.close(one.entry_id, "pending")
             return
         yield from self._without_page(waiting, describe_failure(failure))
+
+    def _rest_behind(self, failure: Failure) -> datetime | None:
+        """Return until when a page's host wants to be left alone; None where it does not."""
+        if not is_put_off(failure):
+            return None
+        host = host_key(failure.request.url)  # type: ignore[attr-defined]
+        return rests_until(failure) or gate_of_crawler(self.crawler).rests_until(host)
 
     def _is_wanted(
         self, entry_id: str, entry: Entry, seen_at: datetime, *accounts: Account | None
