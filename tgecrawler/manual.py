@@ -58,6 +58,11 @@ COMMANDS = (
     ),
     ("scrapy spool", "rows that are not in the database: `list`, `write` them now (`--json`)"),
     (
+        "scrapy queue",
+        "what several workers share: `stats`, `dead`, `retry ID` (`--all`), `purge` "
+        "(`--queue --dead --seen --clock --yes`), of all or of `--spider NAME` (`--json`)",
+    ),
+    (
         "scrapy db",
         "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check` (`--json`), "
         "`prune` (`--dry-run --json`), `vacuum`, `backup FILE`, `restore FILE` (`--force`)",
