@@ -17,13 +17,13 @@ from tgecrawler.domain.fingerprint import content_key, rules_key
 from tgecrawler.domain.polling import PollBounds
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
+from tgecrawler.fleet.shared_polls import SharedPolls
 from tgecrawler.items import Entry
 from tgecrawler.options import read_options
 from tgecrawler.redis_link import connect_async
 from tgecrawler.runtime import Runtime
 from tgecrawler.scheduling.shared_clock import SharedClock, prefix_of
 from tgecrawler.spiders.polls import PollBook
-from tgecrawler.spiders.shared_polls import SharedPolls
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.schema import ensure_schema
 

@@ -14,8 +14,8 @@ from scrapy.utils.test import get_crawler
 
 from tgecrawler.domain.delivery import DeliveredBody, Delivery
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
+from tgecrawler.fleet.shared_pages import SharedPages
 from tgecrawler.items import Entry
-from tgecrawler.spiders.shared_pages import SharedPages
 from tgecrawler.spiders.waiting import NamedSource, Waiting
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     from tgecrawler.domain.delivery import Account, Delivery
     from tgecrawler.domain.polling import PollHints
+    from tgecrawler.fleet.fleet import Fleet
+    from tgecrawler.fleet.shared_pages import SharedQueue
     from tgecrawler.items import Entry
     from tgecrawler.runtime import Runtime
     from tgecrawler.sources.glance import Glance
-    from tgecrawler.spiders.fleet import Fleet
-    from tgecrawler.spiders.shared_pages import SharedQueue
     from tgecrawler.spiders.waiting import SourceRow
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class TgeSpider(Spider):
     def share(self, queue: SharedQueue) -> None:
         """Join the other workers of the crawl; called by the scheduler that they share."""
         if self.shares:
-            from tgecrawler.spiders.fleet import Fleet  # a single process loads no Redis
+            from tgecrawler.fleet.fleet import Fleet  # a single process loads no Redis
 
             self.fleet = Fleet.of(self.crawler, queue, self.ledger, self.polls)
 
