@@ -13,6 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
     ("make demo", "crawl a bundled archive without network, then show its alerts and events"),
+    (
+        "make demo-distributed",
+        "three workers crawl the archive over a Redis and a PostgreSQL of their own, one is "
+        "killed, and the rows are those of a single process",
+    ),
     ("make test", "lint, types and all tests"),
     ("make crawl", "one cycle over the default sources into `var/tge.db`"),
     ("make watch", "poll the default sources for ever, each by its own rhythm"),

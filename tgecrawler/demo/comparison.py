@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from tgecrawler.storage.engine import create_engine, reading
+from tgecrawler.storage.engine_settings import EngineSettings
 from tgecrawler.storage.models import (
     ALERT_COMPANIES,
     ALERTS,
@@ -17,12 +18,12 @@ from tgecrawler.storage.models import (
     MENTION_COMPANIES,
     MENTION_TEXTS,
     MENTIONS,
-    SEEN,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PLAIN = EngineSettings(program="demo", slow_query_ms=0)
 # What tells when a row was written, or as which of all.
 BY_ARRIVAL = frozenset(
     {"stored_at", "created_at", "changed_at", "latency_s", "position", "sequence", "month"}
@@ -36,7 +37,6 @@ TABLES = (
     EVENTS,
     EVENT_COMPANIES,
     EVENT_MENTIONS,
-    SEEN,
 )
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
@@ -68,7 +68,7 @@ def rows_of(url: str) -> dict[str, Rows]:
     Raises:
         DatabaseError: it cannot be read.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, PLAIN)
     try:
         with reading(engine, "compare") as connection:
             return {table.name: _rows(connection, table) for table in TABLES}
@@ -82,12 +82,26 @@ def count(url: str, table: sa.Table) -> int:
     Raises:
         DatabaseError: the database cannot be read.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, PLAIN)
     try:
         with reading(engine, "count") as connection:
             if not sa.inspect(connection).has_table(table.name):
                 return 0
             return int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
+    finally:
+        engine.dispose()
+
+
+def keys_of(url: str, table: sa.Table) -> set[str]:
+    """Return the ids of a table's rows.
+
+    Raises:
+        DatabaseError: the database cannot be read.
+    """
+    engine = create_engine(url, PLAIN)
+    try:
+        with reading(engine, "keys") as connection:
+            return set(connection.scalars(sa.select(table.c.id)))
     finally:
         engine.dispose()
 

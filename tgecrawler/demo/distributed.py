@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tgecrawler.demo.build import build_archive, write_sources
-from tgecrawler.demo.comparison import compare, count
+from tgecrawler.demo.comparison import compare, count, keys_of
 from tgecrawler.demo.servers import (
     find_postgresql,
     find_redis,
@@ -34,6 +35,8 @@ from tgecrawler.demo.servers import (
 from tgecrawler.errors import UserError
 from tgecrawler.scheduling.queue_upkeep import queue_prefix
 from tgecrawler.storage.models import ALERTS, EVENTS, MENTIONS
+from tgecrawler.stream.messages import KINDS
+from tgecrawler.stream.reader import StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from tgecrawler.demo.comparison import TableComparison
 
 SPIDER = "rss"
-EDITIONS = 20  # of the archive; one takes three workers no time
+EDITIONS = 12  # of the archive: one is done before all workers have begun
 WORKERS = 3
 LEAST_HELD = 5  # requests that the worker has on lease which is killed
 LOOK_EVERY_S = 0.02
@@ -78,7 +81,7 @@ class Kill:
 
     worker: Worker
     stored: int
-    held: set[bytes] = field(default_factory=set)
+    held: set[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,9 @@ def run(folder: Path) -> bool:
         database = stack.enter_context(private_postgresql(postgresql, log))
         client = stack.enter_context(Redis.from_url(redis_url))
         kill = _crawl_together(place, stack, client, redis_url, database, count(alone, MENTIONS))
-        return _show(compare(alone, database), client, kill)
+        same = _show(compare(alone, database))
+        done = _show_queue(client, kill)
+        return _show_stream(client, database) and done and same
 
 
 def _crawl_alone(place: Place, stack: ExitStack) -> str:
@@ -153,7 +158,7 @@ def _crawl_alone(place: Place, stack: ExitStack) -> str:
     url = f"sqlite:///{place.folder}/alone.db"
     began_s = time.monotonic()
     worker = place.start("alone", {**ALONE, "TGE_DATABASE_URL": url})
-    stack.callback(stop, worker.process)
+    stack.callback(stop, worker.process, signal.SIGKILL)
     _finish([worker])
     print(f"one process: {time.monotonic() - began_s:.1f} s, {_told(url)}")
     return url
@@ -166,7 +171,7 @@ def _crawl_together(
     began_s = time.monotonic()
     workers = [place.start(f"worker-{number + 1}", shared) for number in range(WORKERS)]
     for worker in workers:
-        stack.callback(stop, worker.process)
+        stack.callback(stop, worker.process, signal.SIGKILL)
     print(f"{WORKERS} workers: processes {', '.join(str(one.process.pid) for one in workers)}")
     kill = _kill_half_way(workers, client, database, whole)
     print(
@@ -230,11 +235,8 @@ def _told(url: str) -> str:
     return ", ".join(f"{count(url, table)} {table.name}" for table in tables)
 
 
-def _show(tables: list[TableComparison], client: Redis, kill: Kill) -> bool:
-    """Print the comparison; return whether nothing is amiss."""
-    prefix = queue_prefix(SPIDER)
-    left = int(client.hlen(f"{prefix}req"))
-    dead = int(client.hlen(f"{prefix}dead"))
+def _show(tables: list[TableComparison]) -> bool:
+    """Print how the tables compare; return whether they are the same."""
     shown = Table(title_justify="left")
     for heading in ("rows of", "one process", f"{WORKERS} workers, one killed", ""):
         shown.add_column(heading, justify="left" if heading in ("rows of", "") else "right")
@@ -245,18 +247,50 @@ def _show(tables: list[TableComparison], client: Redis, kill: Kill) -> bool:
     for table in tables:
         for key in table.differing[:SHOWN_DIFFERENCES]:
             print(f"{table.name} differs: {' '.join(map(str, key))}")
+    return not any(table.differing for table in tables)
+
+
+def _show_queue(client: Redis, kill: Kill) -> bool:
+    """Print what became of the requests; return whether all are done."""
+    prefix = queue_prefix(SPIDER)
+    left, dead = (set(client.hkeys(f"{prefix}{name}")) for name in ("req", "dead"))
+    done = len(kill.held - left - dead)
     print(
-        f"queue: {left} requests left, {dead} dead; all {len(kill.held)} of the killed worker "
-        "were done by the others"
-        if not left and not dead
-        else f"queue: {left} requests are left, {dead} are dead"
+        f"reclaimed: the others did {done} of the {len(kill.held)} requests of the killed "
+        f"worker; {len(left)} are left in the queue, {len(dead)} are dead"
     )
-    return not left and not dead and not any(table.differing for table in tables)
+    return not left and not dead
+
+
+def _show_stream(client: Redis, database: str) -> bool:
+    """Follow the stream from its begin; return whether it has told all that is stored."""
+    reader = StreamReader(client, "demo")
+    known: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    counted: Counter[str] = Counter()
+    while messages := reader.read(block_s=0.1):
+        reader.acknowledge(messages)
+        for message in messages:
+            counted[message.kind] += 1
+            known[message.kind].discard(message.was)
+            known[message.kind].add(message.ref)
+    stored = {"alert": keys_of(database, ALERTS), "event": keys_of(database, EVENTS)}
+    for kind, keys in stored.items():
+        told = "all" if keys <= known[kind] else f"{len(keys & known[kind])}"
+        print(f"stream: {counted[kind]} messages tell of {told} of {len(keys)} {kind}s")
+    return all(keys <= known[kind] for kind, keys in stored.items())
+
+
+def _interrupt(*_: object) -> None:
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_IGN)  # a second one must not stop what ends the servers
+    raise KeyboardInterrupt
 
 
 def main(folder: str) -> int:
     """Play the demo; return 0, or 1 where rows differ, 2 where it cannot be played."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _interrupt)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         return 0 if run(Path(folder)) else 1
     except UserError as error:
