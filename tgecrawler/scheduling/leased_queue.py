@@ -133,6 +133,7 @@ class LeasedQueue(QueueUpkeep):
             **self._bounds,
             "number": self._number,
             "busy": int(batch.busy),
+            "leaving": int(batch.leaving),
             "offers": offers,
             "marks": [(mark.id, mark.token) for mark in batch.marks],
             "landed": [(one.id, one.token) for one in batch.landed],

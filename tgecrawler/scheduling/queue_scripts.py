@@ -366,6 +366,7 @@ end
 if ask.busy == 1 then redis.call('ZADD', P .. 'busy', now, ask.worker)
 else redis.call('ZREM', P .. 'busy', ask.worker) end
 redis.call('ZREMRANGEBYSCORE', P .. 'busy', '-inf', now - ask.lease_ms)
+if ask.leaving == 1 then redis.call('ZREM', P .. 'workers', ask.worker) end
 local others = redis.call('ZCARD', P .. 'busy') - ask.busy
 local answer = cjson.encode({{
   pushed = table.concat(pushed), marked = table.concat(marked), leased = leased, closed = closed,

@@ -112,6 +112,7 @@ class Batch:
     want: int = 0
     mine: int = 0  # requests that this worker has and that have not landed
     busy: bool = False  # it has something to do that is not in the queue
+    leaving: bool = False  # it takes no more; the others need not leave it a share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

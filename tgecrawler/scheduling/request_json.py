@@ -32,7 +32,15 @@ DEEPEST = 20  # of what meta and cb_kwargs hold
 
 # request.meta: of this process or of this one making of the request alone
 NOT_SENT = frozenset(
-    {"download_latency", "cached_response", "lease", "lease_id", "lease_group", "shared"}
+    {
+        "cached_response",
+        "download_latency",
+        "is_start_request",
+        "lease",
+        "lease_group",
+        "lease_id",
+        "shared",
+    }
 )
 
 _CLASSES: dict[str, type[Request]] = {
