@@ -7,6 +7,7 @@ PostgreSQL of their own, and one of these is killed half way. The rows must be t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -55,7 +56,9 @@ TOGETHER = ALONE | {
     "TGE_LEASE_S": "3",
     "TGE_DATABASE_BATCH_AGE_S": "0.2",  # so that half of the rows are there half way
     "CONCURRENT_REQUESTS": "8",
+    "STATS_DUMP": "1",
 }
+RECLAIMED = re.compile(r"'tge/queue/reclaimed': (\d+)")
 
 
 class DemoError(UserError):
@@ -147,9 +150,11 @@ def run(folder: Path) -> bool:
         log = folder / "postgresql.log"
         database = stack.enter_context(private_postgresql(postgresql, log))
         client = stack.enter_context(Redis.from_url(redis_url))
-        kill = _crawl_together(place, stack, client, redis_url, database, count(alone, MENTIONS))
+        reclaimed = _crawl_together(
+            place, stack, client, redis_url, database, count(alone, MENTIONS)
+        )
         same = _show(compare(alone, database))
-        done = _show_queue(client, kill)
+        done = _show_queue(client, reclaimed)
         return _show_stream(client, database) and done and same
 
 
@@ -166,7 +171,8 @@ def _crawl_alone(place: Place, stack: ExitStack) -> str:
 
 def _crawl_together(
     place: Place, stack: ExitStack, client: Redis, redis_url: str, database: str, whole: int
-) -> Kill:
+) -> int:
+    """Crawl with three workers, one of which is killed; return how many leases were reclaimed."""
     shared = {**TOGETHER, "TGE_DATABASE_URL": database, "TGE_REDIS_URL": redis_url}
     began_s = time.monotonic()
     workers = [place.start(f"worker-{number + 1}", shared) for number in range(WORKERS)]
@@ -178,9 +184,11 @@ def _crawl_together(
         f"kill -9 {kill.worker.process.pid}: {kill.stored} of {whole} mentions were stored, and "
         f"it had {len(kill.held)} requests on lease"
     )
-    _finish([worker for worker in workers if worker is not kill.worker])
+    others = [worker for worker in workers if worker is not kill.worker]
+    _finish(others)
     print(f"the others: done {time.monotonic() - began_s:.1f} s after the start, {_told(database)}")
-    return kill
+    logs = [worker.log.read_text(encoding="utf-8", errors="replace") for worker in others]
+    return sum(int(found[1]) for log in logs for found in RECLAIMED.finditer(log))
 
 
 def _kill_half_way(workers: list[Worker], client: Redis, database: str, whole: int) -> Kill:
@@ -250,14 +258,13 @@ def _show(tables: list[TableComparison]) -> bool:
     return not any(table.differing for table in tables)
 
 
-def _show_queue(client: Redis, kill: Kill) -> bool:
+def _show_queue(client: Redis, reclaimed: int) -> bool:
     """Print what became of the requests; return whether all are done."""
     prefix = queue_prefix(SPIDER)
-    left, dead = (set(client.hkeys(f"{prefix}{name}")) for name in ("req", "dead"))
-    done = len(kill.held - left - dead)
+    left, dead = (client.hlen(f"{prefix}{name}") for name in ("req", "dead"))
     print(
-        f"reclaimed: the others did {done} of the {len(kill.held)} requests of the killed "
-        f"worker; {len(left)} are left in the queue, {len(dead)} are dead"
+        f"queue: {reclaimed} leases ran out and were taken over; {left} requests are left, "
+        f"{dead} are dead"
     )
     return not left and not dead
 
