@@ -15,6 +15,7 @@ from redis import Redis
 
 from harness import QUICK, Project, Web, serving
 from newsroom import STORIES, WATCHLIST, launch_of, open_desk, page, rss, sources
+from tgecrawler.stream.messages import STREAM, decode
 
 pytestmark = pytest.mark.slow
 
@@ -161,11 +162,9 @@ def test_the_alerts_of_all_are_on_the_stream(project: Project, web: Web) -> None
     )
     expected = sorted(alert["id"] for alert in json.loads(done.stdout))
     with Redis.from_url(project.settings["TGE_REDIS_URL"]) as shelf:
-        keys = [key for key in shelf.scan_iter("*stream*") if shelf.type(key) == b"stream"]
-        told = [fields for key in keys for _, fields in shelf.xrange(key)]
-    new = [
-        fields[b"ref"].decode() if b"ref" in fields else fields[b"id"].decode()
-        for fields in told
-        if fields[b"kind"] == b"alert" and fields[b"change"] == b"new"
-    ]
-    assert sorted(new) == expected
+        messages = [decode(id_, fields) for id_, fields in shelf.xrange(STREAM)]
+    told: set[str] = set()
+    for message in messages:
+        if message.kind == "alert":
+            told = (told - {message.was}) | {message.ref}
+    assert sorted(told) == expected
