@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ from typing import Any
 import orjson
 import pytest
 from redis import Redis
+from redis_server import RedisServer
 from scrapy.cmdline import execute
 
 from tgecrawler.redis_link import Script, connect_async
+from tgecrawler.redis_start import weaknesses
 from tgecrawler.scheduling.leased_queue import LeasedQueue
 from tgecrawler.scheduling.queue_report import share_of
 from tgecrawler.scheduling.queue_upkeep import queue_prefix
@@ -228,6 +231,37 @@ def test_it_is_a_command_of_scrapy(crawled: Run, redis_url: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("rss: 6 requests: ")
+
+
+def test_keys_are_of_the_types_that_are_documented(crawled: Run, client: Redis) -> None:
+    text = (ROOT / "docs" / "distribution.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\{tge:1:[^`]+)` \| (\w+) \|", text, re.MULTILINE)
+    types = {re.sub(r"(?<=:)[A-Z][A-Z:]*$", "", key): kind for key, kind in rows}
+    seen = set()
+    for key in client.scan_iter("*"):
+        name = key.decode().replace(":rss}", ":SPIDER}")
+        row = max((row for row in types if name.startswith(row)), key=len)
+        assert client.type(key).decode() == types[row], name
+        seen.add(row)
+    assert len(seen) >= 15
+
+
+def test_the_configuration_of_deploy_is_one_of_redis(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, password="secret", config=ROOT / "deploy" / "redis.conf")
+    server.start()
+    try:
+        with server.client() as client:
+            asked = ("appendonly", "appendfsync", "maxmemory-policy", "save")
+            found = [client.config_get(name)[name] for name in asked]
+            assert found == ["yes", "everysec", "noeviction", ""]
+            assert weaknesses(client.info(), found[3]) == []
+            client.set("kept", "1")
+        server.stop()
+        server.start()
+        with server.client() as client:
+            assert client.get("kept") == b"1"
+    finally:
+        server.stop()
 
 
 def test_the_bytes_of_the_filter_are_measured(redis_url: str) -> None:
