@@ -1,9 +1,9 @@
 """Pages per second with a leased queue, with scrapy-redis, and with the queue in memory.
 
-A generic spider goes through a tree of small pages on a server of its own process; links
-come twice or more, as on any site. The ways to Redis are of different lengths. Crawls run
-in turns, and the medians of each are compared: on a busy machine ratios hold, not pages
-per second.
+A generic spider goes through a tree of small pages on a server of its own process; each
+links to three that are known already, so that scrapy-redis makes six round trips a page.
+The ways to Redis are of different lengths. Crawls run in turns, and the medians of each are
+compared: on a busy machine ratios hold, not pages per second.
 """
 
 from __future__ import annotations

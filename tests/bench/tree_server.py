@@ -1,9 +1,10 @@
 """A server of a tree of small pages in a process of its own: ``tree_server.py COUNT [LOG]``.
 
 Prints its port. ``/t/N`` is page N; it links to the pages ``4 N + 1`` to ``4 N + 4``, as far
-as they are below COUNT, and twice to itself. HTTP/1.1 with keep-alive. Some ways to a page
-are longer, for whoever takes them: ``/hop/N`` redirects to it, ``/flaky/N`` answers 503 to
-the first request, ``/slow/N`` waits for 50 ms. With a LOG each request's path is a line of it.
+as they are below COUNT, and as a site's pages do to what is known already: to the first
+page, its parent and itself. HTTP/1.1 with keep-alive. Some ways to a page are longer, for
+whoever takes them: ``/hop/N`` redirects to it, ``/flaky/N`` answers 503 to the first
+request, ``/slow/N`` waits for 50 ms. With a LOG each request's path is a line of it.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Tree(asyncio.Protocol):
 
 def page(number: int, count: int) -> bytes:
     children = [child for child in range(4 * number + 1, 4 * number + 5) if child < count]
-    links = "".join(f'<a href="/t/{one}">{one}</a>\n' for one in (*children, number, number))
+    known = (0, max(0, (number - 1) // 4), number)
+    links = "".join(f'<a href="/t/{one}">{one}</a>\n' for one in (*children, *known))
     body = f"<html><title>{number}</title><body>{links}{FILLING}</body></html>".encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from redis import Redis as BlockingRedis
-from redis.asyncio import Redis
 
+from tgecrawler.redis_link import connect_async
 from tgecrawler.scheduling.leased_queue import LeasedQueue
 from tgecrawler.scheduling.queue_upkeep import queue_prefix
 from tgecrawler.scheduling.queue_values import Ack, Batch, Close, Leased, Mark, Offer, RoundResult
@@ -21,7 +21,7 @@ class Worker:
 
     def __init__(self, runner: asyncio.Runner, url: str, name: str, **options: Any) -> None:
         self.runner = runner
-        self.client = Redis.from_url(url)
+        self.client = connect_async(url)
         self.queue = LeasedQueue(self.client, PREFIX, name, **options)
         self.took: dict[str, Leased] = {}
 

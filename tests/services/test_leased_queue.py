@@ -11,6 +11,7 @@ from queue_workers import PREFIX, Worker, expire_leases, offer, pass_delays
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+from redis_groups import Cluster, running
 from redis_server import RedisServer
 
 from tgecrawler.scheduling import queue_scripts
@@ -656,6 +657,28 @@ def test_all_keys_lie_behind_the_prefix_and_in_one_slot(one, client):
     keys = client.keys("*")
     assert len(keys) > 10
     assert all(key.startswith(b"{tge:1:queue:test}:") for key in keys)
+
+
+@pytest.mark.slow
+def test_a_cluster_has_it_all_in_one_slot(runner, tmp_path):
+    with running(Cluster(tmp_path)) as cluster:
+        one = Worker(runner, cluster.url, "one")
+        try:
+            one.push(*(offer(id_, f"{id_}.example", fingerprint=id_.encode()) for id_ in "abcd"))
+            assert one.lease() == ["a", "b", "c", "d"]
+            one.land("a")
+            one.mark("a", b"m")
+            assert one.prolong("a", "b") == []
+            one.ack("a", "refused")
+            one.ack("b")
+            assert [dead.id for dead in one.dead()] == ["a"]
+            assert one.run(one.queue.retry()) == 1
+            assert (one.stats().requests, one.run(one.queue.purge_queue())) == (3, 3)
+            one.run(one.queue.purge_dead())
+            one.run(one.queue.forget_seen())
+            assert one.stats().seen == 0
+        finally:
+            one.leave()
 
 
 def test_an_empty_round_says_so(runner, redis_url):

@@ -60,7 +60,7 @@ LEASE_ID = "lease_id"  # request.meta: a second request of the same id is the sa
 LEASE_GROUP = "lease_group"  # request.meta: whose account a request is on; not in a callback of
 # a leased request: what is on an account waits here while the queue is full
 LEAST_CAPACITY = 1_000  # leases: those whose items wait for a commit are among them
-LEAST_PREFETCHED = 32
+LEAST_PREFETCHED = 32  # beyond what the engine may have; half as many as that, where it is more
 STOP_S = 6.0  # for the round that is under way, and
 CLOSE_S = 10.0  # for what is left to say; it comes back by itself otherwise
 
@@ -102,6 +102,7 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
         self.book = LeaseBook()
         self.outbox = Outbox()
         self._recent = RecentPrints()
+        self._here = 0  # requests in `local`
         self._is_locals_turn = True
         self._tasks: list[Task[None]] = []
 
@@ -137,7 +138,7 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
         return self.outbox.is_full
 
     def __len__(self) -> int:
-        return self.book.ready + len(self.outbox) + len(self.local)
+        return self.book.ready + len(self.outbox) + self._here
 
     # the engine's side
 
@@ -160,7 +161,7 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
             LeaseBatches(self.book, self.outbox, self.view),
             self,
             capacity=max(LEAST_CAPACITY, 4 * concurrency),
-            most_not_landed=max(LEAST_PREFETCHED, concurrency + concurrency // 2),
+            most_not_landed=concurrency + max(LEAST_PREFETCHED, concurrency // 2),
         )
         self.local.open(spider)
         if self.flush_on_start:
@@ -216,10 +217,7 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
     def has_pending_requests(self) -> bool:
         """Whether any worker has something to do, as far as is known."""
         return (
-            not self.rounds.is_quiet
-            or self.local.has_pending_requests()
-            or bool(self.book.open)
-            or bool(self.outbox)
+            not self.rounds.is_quiet or self._here > 0 or bool(self.book.open) or bool(self.outbox)
         )
 
     def enqueue_request(self, request: Request) -> bool:
@@ -229,12 +227,12 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
             return True
         request.meta.pop(TOKEN, None)
         if request.meta.get(SHARED) is False:
-            return self.local.enqueue_request(request)
+            return self._enqueue_here(request)
         return self._offer(request)
 
     def next_request(self) -> Request | None:
         """Return a leased request or one of this process's own, in turns."""
-        takes = (self.local.next_request, self._next_leased)
+        takes = (self._next_here, self._next_leased)
         for take in takes if self._is_locals_turn else takes[::-1]:
             if request := take():
                 self._is_locals_turn = take is not takes[0]
@@ -331,12 +329,18 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
     def is_busy(self) -> bool:
         """Return whether this process has something to do that is not in the queue."""
         own = len(self.view.requests) - self.book.running
-        return own > 0 or bool(self.outbox) or self.local.has_pending_requests()
+        return own > 0 or bool(self.outbox) or self._here > 0
 
     def count(self, name: str, count: int = 1) -> None:
         """Count something among the stats."""
         if count:
             self.stats.inc_value(name, count)
+
+    def _next_here(self) -> Request | None:
+        """Return a request of this process's own; to ask for one where there is none is dear."""
+        request = self.local.next_request() if self._here else None
+        self._here -= request is not None
+        return request
 
     def _next_leased(self) -> Request | None:
         request = self.book.next()
@@ -390,7 +394,12 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
             *(request, error, name),
         )
         self.count(name)
-        return self.local.enqueue_request(request)
+        return self._enqueue_here(request)
+
+    def _enqueue_here(self, request: Request) -> bool:
+        is_new = self.local.enqueue_request(request)
+        self._here += is_new
+        return is_new
 
     def _is_bounded(self, request: Request) -> bool:
         """Return whether no leased request can have brought this one."""

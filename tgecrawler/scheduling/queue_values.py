@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,7 @@ MarkStatus = Literal["new", "seen", "lost"]
 Verdict = Literal["done", "failed", "refused", "released", "later"]
 
 LONGEST_NAME = 256
+_NAME = re.compile(rf"[!-~]{{1,{LONGEST_NAME}}}")
 
 
 def check_name(name: str) -> None:
@@ -18,7 +20,7 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: it is not printable ASCII, or too long.
     """
-    if not name or len(name) > LONGEST_NAME or not all("!" <= letter <= "~" for letter in name):
+    if not _NAME.fullmatch(name):
         raise ValueError(f"not printable ASCII of at most {LONGEST_NAME} characters: {name!r:.300}")
 
 

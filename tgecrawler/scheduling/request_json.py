@@ -13,6 +13,7 @@ import binascii
 import codecs
 import inspect
 import math
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ NOT_SENT = frozenset(
     }
 )
 
+_HEADER_TEXT = re.compile("[^\r\n\0\u0100-\U0010ffff]*")
 _CLASSES: dict[str, type[Request]] = {
     f"{kind.__module__}.{kind.__name__}": kind for kind in (Request, FormRequest, JsonRequest)
 }
@@ -227,16 +229,14 @@ def _is_web_address(value: Any) -> bool:
 
 def _are_headers(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(texts, list) and all(map(_is_header_text, (name, *texts)))
+        _is_header_text(name) and isinstance(texts, list) and all(map(_is_header_text, texts))
         for name, texts in value.items()
     )
 
 
 def _is_header_text(value: Any) -> bool:
     """Return whether this is one header's name or value, and not the beginning of another."""
-    if not isinstance(value, str) or any(letter in value for letter in "\r\n\0"):
-        return False
-    return value.isascii() or all(letter <= "\xff" for letter in value)
+    return isinstance(value, str) and _HEADER_TEXT.fullmatch(value) is not None
 
 
 def _is_encoding(value: Any) -> bool:
