@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from redis import Redis
+from redis_groups import Cluster, running
 from redis_server import RedisServer
 from scrapy.cmdline import execute
 
@@ -244,6 +245,23 @@ def test_keys_are_of_the_types_that_are_documented(crawled: Run, client: Redis) 
         assert client.type(key).decode() == types[row], name
         seen.add(row)
     assert len(seen) >= 15
+
+
+def test_it_works_on_a_cluster(queue: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(Cluster(tmp_path)) as cluster:
+        monkeypatch.setenv("TGE_REDIS_URL", cluster.url)
+        asyncio.run(fill(cluster.url))
+        stats = shown(queue, "stats")
+        (rss,) = stats["spiders"]
+        assert (rss["requests"], rss["dead"], rss["clock"]["sources"]) == (6, 2, 3)
+        assert stats["redis"]["used_bytes"] > 0
+        assert {one["id"]: one["age_s"] < 60 for one in shown(queue, "dead")} == {
+            "r0": True,
+            "r1": True,
+        }
+        assert shown(queue, "retry", "--all") == {"retried": {"rss": 2}}
+        purged = shown(queue, "purge", "--queue", "--dead", "--seen", "--clock", "--yes")
+        assert purged["purged"]["rss"] == {"queue": 8, "dead": 0, "seen": 4, "clock": 3}
 
 
 def test_the_configuration_of_deploy_is_one_of_redis(tmp_path: Path) -> None:

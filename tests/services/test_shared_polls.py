@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis_server import RedisServer
 from scrapy import Request
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
@@ -17,6 +18,7 @@ from tgecrawler.domain.fingerprint import content_key, rules_key
 from tgecrawler.domain.polling import PollBounds
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
+from tgecrawler.fleet import shared_polls
 from tgecrawler.fleet.shared_polls import SharedPolls
 from tgecrawler.items import Entry
 from tgecrawler.options import read_options
@@ -194,3 +196,27 @@ def test_polling_goes_on_after_redis_was_away(store: Store, redis_server, redis_
             assert slug_of(await anext(other.requests("due"))) in SLUGS
 
     play(store, redis_url, scene)
+
+
+def test_a_redis_that_is_away_is_said_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shared_polls, "AWAY_PAUSE_S", 0.02)
+    caplog.set_level("INFO", logger=shared_polls.__name__)
+    server = RedisServer(tmp_path / "redis")
+
+    async def scene() -> None:
+        worker = Worker(store, server.url, "a", lease_s=0.06)
+        first = asyncio.ensure_future(anext(worker.requests("due")))
+        await asyncio.sleep(0.5)
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        server.start()
+        async with asyncio.timeout(10):
+            await first
+        assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+        await worker.end()
+
+    try:
+        asyncio.run(scene())
+    finally:
+        server.stop()

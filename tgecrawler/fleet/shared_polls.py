@@ -226,14 +226,16 @@ class SharedPolls:
                     async with asyncio.timeout(self.lease_s / 3):
                         await self._to_tell.wait()
             try:
-                await self._tell()
-                await self._prolong()
+                answers = [await self._tell(), await self._prolong()]
             except RedisError as error:
                 await self._outlast(error)
             else:
-                self._back()
+                if any(answers):
+                    self._back()
 
-    async def _tell(self) -> None:
+    async def _tell(self) -> bool:
+        """Tell what there is to be told; return whether there was anything."""
+        is_any = bool(self._settled or self._finished)
         for slug, settled in list(self._settled.items()):
             await self.clock.settle(slug, settled)
             if self._settled.get(slug) is settled:
@@ -244,6 +246,7 @@ class SharedPolls:
             for slug, lease in finished.items():
                 if self._finished.get(slug) is lease:
                     del self._finished[slug]
+        return is_any
 
     def _finished_poll(self, lease: PollLease) -> FinishedPoll:
         now, state = datetime.now(UTC), self.book.polls[lease.slug].state
@@ -253,11 +256,12 @@ class SharedPolls:
         next_in_s = (next_at - now).total_seconds()
         return FinishedPoll(lease.slug, next_in_s, self.book.state_of(lease.slug))
 
-    async def _prolong(self) -> None:
+    async def _prolong(self) -> bool:
         since = datetime.now(UTC) - LONGEST_POLL
         held = [slug for slug, lease in self.leases.items() if lease.taken_at > since]
         if held:
             await self.clock.prolong(held)
+        return bool(held)
 
     async def _outlast(self, error: RedisError) -> None:
         if not self._away:
