@@ -16,7 +16,7 @@ PACKAGES = ("tgecrawler", "pipelines", "middlewares")
 LAYERS = (
     ("pipelines", "middlewares"),
     ("tgecrawler.commands",),
-    ("tgecrawler.cli", "tgecrawler.spiders"),
+    ("tgecrawler.cli", "tgecrawler.fleet", "tgecrawler.spiders"),
     ("tgecrawler.extensions", "tgecrawler.exports", "tgecrawler.logformat"),
     ("tgecrawler.addon",),
     ("tgecrawler.runtime", "tgecrawler.demo", "tgecrawler.manual", "tgecrawler.fitting"),

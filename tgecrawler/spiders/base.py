@@ -21,6 +21,8 @@ from tgecrawler.extensions.health import SourceHealth
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.extensions.store import Store
 from tgecrawler.items import Article, Mention
+from tgecrawler.scheduling.host_gate import host_key
+from tgecrawler.scheduling.process_gate import gate_of_crawler
 from tgecrawler.sources.article_reader import ArticleReader
 from tgecrawler.sources.glance import glance
 from tgecrawler.spiders.failures import describe_failure, is_put_off, rests_until
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
 
     from tgecrawler.domain.delivery import Account, Delivery
     from tgecrawler.domain.polling import PollHints
+    from tgecrawler.fleet.fleet import Fleet
+    from tgecrawler.fleet.shared_pages import SharedQueue
     from tgecrawler.items import Entry
     from tgecrawler.runtime import Runtime
     from tgecrawler.sources.glance import Glance
-    from tgecrawler.spiders.fleet import Fleet
-    from tgecrawler.spiders.shared_pages import SharedQueue
     from tgecrawler.spiders.waiting import SourceRow
 
 logger = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class TgeSpider(Spider):
     def share(self, queue: SharedQueue) -> None:
         """Join the other workers of the crawl; called by the scheduler that they share."""
         if self.shares:
-            from tgecrawler.spiders.fleet import Fleet  # a single process loads no Redis
+            from tgecrawler.fleet.fleet import Fleet  # a single process loads no Redis
 
             self.fleet = Fleet.of(self.crawler, queue, self.ledger, self.polls)
 
@@ -298,8 +300,8 @@ class TgeSpider(Spider):
         request: Request = failure.request  # type: ignore[attr-defined]
         page: str = request.cb_kwargs["page"]
         if self.fleet is not None and "waiting" in request.cb_kwargs:
-            if is_put_off(failure):
-                self.fleet.pages.put_off(request, rests_until(failure))
+            if until := self._rest_behind(failure):
+                self.fleet.pages.put_off(request, until)
                 return
             if not self._arrived(request, page, request.cb_kwargs["waiting"]):
                 return
@@ -309,6 +311,13 @@ class TgeSpider(Spider):
                 self.ledger.close(one.entry_id, "pending")
             return
         yield from self._without_page(waiting, describe_failure(failure))
+
+    def _rest_behind(self, failure: Failure) -> datetime | None:
+        """Return until when a page's host wants to be left alone; None where it does not."""
+        if not is_put_off(failure):
+            return None
+        host = host_key(failure.request.url)  # type: ignore[attr-defined]
+        return rests_until(failure) or gate_of_crawler(self.crawler).rests_until(host)
 
     def _is_wanted(
         self, entry_id: str, entry: Entry, seen_at: datetime, *accounts: Account | None

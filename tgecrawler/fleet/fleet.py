@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Self
 from scrapy import signals
 
 from tgecrawler.addon import runtime_of
+from tgecrawler.fleet.shared_pages import SharedPages
+from tgecrawler.fleet.shared_polls import SharedPolls
 from tgecrawler.redis_link import connect_async
 from tgecrawler.scheduling.shared_clock import SharedClock, prefix_of
-from tgecrawler.spiders.shared_pages import SharedPages
-from tgecrawler.spiders.shared_polls import SharedPolls
 
 if TYPE_CHECKING:
     from scrapy import Request
     from scrapy.crawler import Crawler
 
     from tgecrawler.extensions.ledger import EntryLedger
+    from tgecrawler.fleet.shared_pages import SharedQueue
+    from tgecrawler.fleet.shared_polls import PollLease
     from tgecrawler.spiders.polls import PollBook
-    from tgecrawler.spiders.shared_pages import SharedQueue
-    from tgecrawler.spiders.shared_polls import PollLease
 
 
 class Fleet:

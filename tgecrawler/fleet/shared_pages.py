@@ -9,7 +9,6 @@ the entry's outcome is committed.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -20,6 +19,7 @@ from tgecrawler.spiders.waiting import dump_waiting, load_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from scrapy import Request
 
@@ -103,9 +103,9 @@ class SharedPages:
         request.meta[WAITING] = [one]  # closed by the ledger where the callback fails
         return one
 
-    def put_off(self, request: Request, until: datetime | None) -> None:
+    def put_off(self, request: Request, until: datetime) -> None:
         """Leave a page to whoever comes once its host wants to be asked again."""
-        self.queue.put_off(request, until or datetime.now(UTC))
+        self.queue.put_off(request, until)
 
     def _pushed(self, request: Request, status: Any) -> None:
         entry_id = str(request.meta.get(LEASE_ID, ""))

@@ -213,9 +213,10 @@ class SharedPolls:
     async def _tell_for_ever(self) -> None:
         while True:
             self._to_tell.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.lease_s / 3):
-                    await self._to_tell.wait()
+            if not self._finished and not self._settled:  # what failed is told again
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.lease_s / 3):
+                        await self._to_tell.wait()
             try:
                 await self._tell()
                 await self._prolong()
