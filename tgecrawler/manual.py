@@ -28,7 +28,8 @@ COMMANDS = (
     ),
     (
         "scrapy alerts",
-        "what was found (`--company --kind --status --text --since --min-score --json --svg`)",
+        "what was found (`--company --kind --status --text --since --min-score --json --svg`), or "
+        "is being found (`--follow --group`)",
     ),
     (
         "scrapy events",

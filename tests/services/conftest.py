@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from postgresql_server import serving, unavailable
 from redis import Redis
 from redis_server import RedisServer
 from storage_cases import NOW
 
+from tgecrawler.redis_link import connect
 from tgecrawler.storage import schema
 from tgecrawler.storage.engine import create_engine, write_transaction
 from tgecrawler.storage.partitions import ensure_months, month_of
@@ -60,6 +63,25 @@ def engine(postgresql, migrated):
 
 
 @pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory):
+    """An SQLite file with empty tables, to be copied: migrating takes much longer."""
+    path = tmp_path_factory.mktemp("migrated") / "tge.db"
+    engine = create_engine(f"sqlite:///{path}")
+    schema.ensure_schema(engine)
+    engine.dispose()  # the last connection takes the write-ahead log along
+    return path
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path, migrated_file):
+    """An SQLite database with empty tables of the newest schema."""
+    shutil.copyfile(migrated_file, tmp_path / "tge.db")
+    engine = create_engine(f"sqlite:///{tmp_path}/tge.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
 def redis_server(tmp_path_factory):
     """A running server, for the whole session."""
     if RedisServer.binary() is None:
@@ -79,3 +101,11 @@ def redis_url(redis_server):
     client.flushall()
     client.close()
     return redis_server.url
+
+
+@pytest.fixture
+def client(redis_url):
+    """A client of an empty Redis, as the crawl has one."""
+    client = connect(redis_url)
+    yield client
+    client.close()

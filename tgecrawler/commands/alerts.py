@@ -7,7 +7,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console
@@ -54,9 +54,45 @@ class Command(TgeCommand):
         parser.add_argument("--min-score", metavar="S", type=float, help="only from this score on")
         parser.add_argument("--limit", metavar="N", type=int, default=50, help="at most (50)")
         parser.add_argument("--svg", metavar="FILE", help="draw the table into a picture")
+        parser.add_argument(
+            "--follow", action="store_true", help="show alerts as they are stored, until Ctrl-C"
+        )
+        parser.add_argument(
+            "--group", metavar="NAME", default="", help="follow on from where this group stopped"
+        )
         json_flag(parser)
 
     def act(self, args: list[str], opts: argparse.Namespace) -> None:
+        if opts.follow:
+            self._follow(opts)
+        elif opts.group:
+            raise ArgumentError("--group goes with --follow")
+        else:
+            self._list(opts)
+
+    def _follow(self, opts: argparse.Namespace) -> None:
+        for name in ("text", "since", "svg"):
+            if getattr(opts, name):
+                raise ArgumentError(f"--follow does not go with --{name}")
+        from tgecrawler.stream.following import follow_alerts  # Redis, which no list needs
+
+        wanted = {
+            "kind": one_of(opts.kind, KINDS, "kind") if opts.kind else None,
+            "status": one_of(opts.status, STATUSES, "status") if opts.status else None,
+        }
+        company = (opts.company or "").casefold()
+
+        def is_wanted(alert: dict[str, Any]) -> bool:
+            return (
+                all(value in (None, alert[name]) for name, value in wanted.items())
+                and (not company or company in map(str.casefold, alert["companies"]))
+                and alert["score"] >= (opts.min_score or 0)
+            )
+
+        url = str(self.options()["TGE_REDIS_URL"])
+        follow_alerts(url, opts.group, json=opts.json, is_wanted=is_wanted)
+
+    def _list(self, opts: argparse.Namespace) -> None:
         engine = self.open_database()
         alerts = recent_alerts(
             engine,

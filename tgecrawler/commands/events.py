@@ -72,11 +72,14 @@ class Command(TgeCommand):
         if action == "show":
             _show(engine, rest, json=opts.json)
         elif action == "merge":
-            _merge(engine, rest)
+            _merge(self._writer(engine), rest)
         elif action == "split":
-            _split(engine, rest)
+            _split(self._writer(engine), rest)
         else:
             _list(engine, opts)
+
+    def _writer(self, engine: Engine) -> Writer:
+        return Writer(engine, announces=bool(self.options()["TGE_REDIS_URL"]))
 
 
 def _list(engine: Engine, opts: argparse.Namespace) -> None:
@@ -114,7 +117,8 @@ def _show(engine: Engine, args: Sequence[str], *, json: bool) -> None:
         print_event(event, mentions)
 
 
-def _merge(engine: Engine, args: Sequence[str]) -> None:
+def _merge(writer: Writer, args: Sequence[str]) -> None:
+    engine = writer.engine
     if len(args) < 2:
         raise ArgumentError("events merge takes the ids of two events or more")
     events = [_event(engine, arg) for arg in args]
@@ -127,12 +131,13 @@ def _merge(engine: Engine, args: Sequence[str]) -> None:
     firsts = list(dict.fromkeys(event.first_mention for event in events))
     if len(firsts) < 2:
         raise ArgumentError("these ids are all of one event already")
-    Writer(engine).edit_events("merge", firsts)
+    writer.edit_events("merge", firsts)
     # the oldest of them goes on with its id
     print_events([_event(engine, events[0].id)], "merged")
 
 
-def _split(engine: Engine, args: Sequence[str]) -> None:
+def _split(writer: Writer, args: Sequence[str]) -> None:
+    engine = writer.engine
     if len(args) < 2:
         raise ArgumentError("events split takes an event and the mentions that leave it")
     event = _event(engine, args[0])
@@ -141,7 +146,7 @@ def _split(engine: Engine, args: Sequence[str]) -> None:
     originals = {m.duplicate_of or m.id for m in mentions_of(engine, event.id)}
     if originals <= set(chosen):
         raise ArgumentError("these are all mentions of the event; one at least must stay")
-    changes = Writer(engine).edit_events("split", chosen)
+    changes = writer.edit_events("split", chosen)
     ids = [event.id, *changes.new, *changes.changed]
     found = {one.id: one for id_ in ids for one in find_events(engine, id_)}
     print_events(list(found.values()), "split")

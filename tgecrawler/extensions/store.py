@@ -23,7 +23,7 @@ from tgecrawler.storage.seen import SeenIndex, read_verdicts
 from tgecrawler.storage.spool import Spool, spool_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from scrapy.crawler import Crawler
     from scrapy.statscollectors import StatsCollector
@@ -58,6 +58,8 @@ class Store:
         self.runtime = runtime
         self.lasting = lasting or open_lasting(engine, runtime.options)
         self.seen = SeenIndex.load(engine)
+        self.on_commit: list[Callable[[], None]] = []
+        """Called after each commit of rows, in the thread that wrote them."""
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -134,6 +136,9 @@ class Store:
     def _noted(self, fate: Fate) -> Fate:
         for commit in fate.commits:
             self._note(commit)
+        if fate.commits:
+            for told in self.on_commit:
+                told()
         return fate
 
     def _note(self, commit: Commit) -> None:
@@ -173,4 +178,4 @@ def open_lasting(engine: Engine, options: Mapping[str, Value]) -> LastingWriter:
             logger.error(
                 "%s; while the database is away, rows will be left for the next run", error
             )
-    return LastingWriter(engine, Aside(folder), spool)
+    return LastingWriter(engine, Aside(folder), spool, announces=bool(options["TGE_REDIS_URL"]))

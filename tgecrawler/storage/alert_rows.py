@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from tgecrawler.domain.search_words import search_words
 from tgecrawler.storage.cleaning import clean_row
 from tgecrawler.storage.companies import read_companies
 from tgecrawler.storage.models import ALERT_COMPANIES, ALERTS, MENTIONS
+from tgecrawler.storage.outbox import ALERT, CHANGED, NEW, News
 from tgecrawler.storage.upsert import insert_missing, select_in
 
 if TYPE_CHECKING:
@@ -38,10 +40,32 @@ _FACTS = sa.select(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class AlertChanges:
+    """Alerts of new stories in order of time, and alerts that went over to an earlier mention.
+
+    ``moved`` has pairs of the id that an alert had and the one that it has.
+    """
+
+    new: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
+
+    def news(self, judged_otherwise: Collection[str]) -> list[News]:
+        """Return what is to be told of them.
+
+        Args:
+            judged_otherwise: alerts that say something else than before, wherever they are.
+        """
+        told = [News(kind=ALERT, ref=id_, change=NEW) for id_ in self.new]
+        told += [News(kind=ALERT, ref=to, change=CHANGED, was=was) for was, to in self.moved]
+        rest = set(judged_otherwise) - {one.ref for one in told} - {was for was, _ in self.moved}
+        return told + [News(kind=ALERT, ref=id_, change=CHANGED) for id_ in sorted(rest)]
+
+
 def write_alerts(
     connection: Connection, stories: Stories, judged_anew: Collection[str], now: datetime
-) -> tuple[str, ...]:
-    """Keep one alert for each story, on its original; return the ids of new stories' alerts.
+) -> AlertChanges:
+    """Keep one alert for each story, on its original.
 
     Args:
         judged_anew: stored mentions with another assessment than before; those that
@@ -54,7 +78,7 @@ def write_alerts(
         first.setdefault(demoted.get(row.id, row.id), row)
     wanted = stories.changed | first.keys()
     if not wanted:
-        return ()
+        return AlertChanges()
     facts = _in_time(select_in(connection, _FACTS, MENTIONS.c.id, wanted))
     new = [row for row in facts if row.id not in first]
     places = _places(connection, now, len(new)) if new else ()
@@ -72,7 +96,8 @@ def write_alerts(
     _delete(connection, [*demoted, *first])
     insert_missing(connection, ALERTS, alerts)
     insert_missing(connection, ALERT_COMPANIES, list(_company_rows(alerts, companies)))
-    return tuple(sorted(place_of))
+    moved = sorted((row.id, demoted[row.id]) for row in stored if row.id in demoted)
+    return AlertChanges(tuple(place_of), tuple(moved))
 
 
 def earliest_position(moment: datetime) -> int:

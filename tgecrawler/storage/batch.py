@@ -42,6 +42,9 @@ ASSESSMENT_FIELDS = (
     "claim_url_official",
     "promo",
 )
+FACTS = tuple(name for name in ASSESSMENT_FIELDS if name != "score")
+"""What a verdict says, but for how sure it is."""
+
 ASSESSMENT_COLUMNS = (*ASSESSMENT_FIELDS, "reasons", "rules_version")
 """What a new version of the rules may change in a row; all else stays as first written."""
 

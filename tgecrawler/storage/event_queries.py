@@ -21,8 +21,11 @@ from tgecrawler.storage.models import (
     MENTIONS,
     UtcDateTime,
 )
+from tgecrawler.storage.upsert import select_in
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection, Engine
 
 SHORTEST_ID = 6
@@ -183,6 +186,12 @@ def find_events(engine: Engine, id_: str) -> list[EventRow]:
         ids |= _meant(connection, EVENT_REDIRECTS.c.old_id, EVENT_REDIRECTS.c.new_id, id_)
         query = sa.select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)
         return [EventRow(**row._mapping) for row in connection.execute(query)]
+
+
+def read_events(connection: Connection, ids: Collection[str]) -> dict[str, EventRow]:
+    """Return the events of some ids by id; those that are no more are left out."""
+    rows = select_in(connection, sa.select(EVENTS), EVENTS.c.id, ids)
+    return {row.id: EventRow(**row._mapping) for row in rows}
 
 
 def mentions_of(

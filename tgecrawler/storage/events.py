@@ -29,10 +29,11 @@ from tgecrawler.storage.models import (
     MENTION_TRAITS,
     MENTIONS,
 )
+from tgecrawler.storage.outbox import CHANGED, EVENT, NEW, News
 from tgecrawler.storage.upsert import insert_missing, select_in, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -86,12 +87,30 @@ _COPIES = sa.select(
 ).join_from(MENTIONS, MENTION_TRAITS, MENTIONS.c.id == MENTION_TRAITS.c.mention_id)
 
 
+_FACTS = (
+    "project",
+    "kind",
+    "token",
+    "exchange",
+    "chain",
+    "status",
+    "event_date",
+    "event_date_precision",
+    "claim_url",
+    "claim_url_official",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class EventChanges:
-    """Ids of the events that a transaction has made, and of those that it has changed."""
+    """Ids of the events that a transaction has made, and of those that it has changed.
+
+    ``news`` is what of it is worth being told to others; see ``_news``.
+    """
 
     new: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    news: tuple[News, ...] = ()
 
 
 @dataclass(slots=True)
@@ -123,10 +142,16 @@ def regroup(connection: Connection, entities: Collection[str], now: datetime) ->
     stored = _read_stored(connection, event_of)
     before = _predecessors(stored, event_of)
     rows = [_row(state, stored, before.get(state.id, []), now) for state in states]
-    changes = _write_events(connection, rows, stored)
+    gone = stored.rows.keys() - {row["id"] for row in rows}
+    leads = _leads(gone, event_of, stored)
+    new, changed = _write_events(connection, rows, stored)
     _write_members(connection, members, stored)
-    _drop_events(connection, stored.rows.keys() - {row["id"] for row in rows}, event_of, stored)
-    return changes
+    _drop_events(connection, gone, leads)
+    return EventChanges(
+        tuple(row["id"] for row in new if row["sequence"] == 1),
+        tuple(row["id"] for row in (*new, *changed) if row["sequence"] > 1),
+        tuple(_news(new, changed, leads, stored)),
+    )
 
 
 def add_edit(
@@ -282,7 +307,36 @@ def _predecessors(stored: _Stored, event_of: dict[str, str]) -> dict[str, list[R
     return before
 
 
-def _write_events(connection: Connection, rows: list[Row], stored: _Stored) -> EventChanges:
+def _news(
+    new: Sequence[Row], changed: Sequence[Row], leads: Mapping[str, str], stored: _Stored
+) -> Iterator[News]:
+    """Yield what is to be told: new events, those that say something else, and new ids.
+
+    One that only grew by a text, looks more certain by less than a tenth, or is shown by
+    another headline says what it said before: to tell that each time would be noise.
+    """
+    moved = set(leads.values())
+    for row in new:
+        if row["id"] not in moved:
+            change = NEW if row["sequence"] == 1 else CHANGED
+            yield News(kind=EVENT, ref=row["id"], change=change)
+    for was, to in leads.items():
+        yield News(kind=EVENT, ref=to, change=CHANGED, was=was)
+    for row in changed:
+        if row["id"] not in moved and _facts(row) != _facts(stored.rows[row["id"]]):
+            yield News(kind=EVENT, ref=row["id"], change=CHANGED)
+
+
+def _facts(row: Row) -> tuple[Any, ...]:
+    """Return what an event says; two rows of which it is the same need not both be told."""
+    certain = int(row["confidence"] * 10)
+    return (*(row[name] for name in _FACTS), sorted(row["companies"]), certain)
+
+
+def _write_events(
+    connection: Connection, rows: list[Row], stored: _Stored
+) -> tuple[list[Row], list[Row]]:
+    """Return the rows that are new, and those that were there and are changed."""
     new = [row for row in rows if row["id"] not in stored.rows]
     changed = [row for row in rows if stored.rows.get(row["id"]) not in (None, row)]
     upsert(connection, EVENTS, new + changed)
@@ -291,10 +345,7 @@ def _write_events(connection: Connection, rows: list[Row], stored: _Stored) -> E
     if came_back:
         redirect = EVENT_REDIRECTS.c.old_id == sa.bindparam("gone")
         connection.execute(sa.delete(EVENT_REDIRECTS).where(redirect), came_back)
-    return EventChanges(
-        tuple(row["id"] for row in new if row["sequence"] == 1),
-        tuple(row["id"] for row in (*new, *changed) if row["sequence"] > 1),
-    )
+    return new, changed
 
 
 def _write_event_companies(
@@ -329,12 +380,14 @@ def _write_members(
     upsert(connection, EVENT_MENTIONS, moved)
 
 
-def _drop_events(
-    connection: Connection, gone: Collection[str], event_of: dict[str, str], stored: _Stored
-) -> None:
-    """Delete events that are no more, and lead from each to the one that goes on with it."""
+def _leads(gone: Collection[str], event_of: dict[str, str], stored: _Stored) -> dict[str, str]:
+    """Return for each event that is no more the one that goes on with it."""
     leads = {id_: event_of.get(stored.rows[id_]["first_mention"], "") for id_ in sorted(gone)}
-    leads = {old: new for old, new in leads.items() if new}
+    return {old: new for old, new in leads.items() if new}
+
+
+def _drop_events(connection: Connection, gone: Collection[str], leads: Mapping[str, str]) -> None:
+    """Delete events that are no more, and lead from each to the one that goes on with it."""
     if leads:
         moves = [{"gone": old, "to": new} for old, new in leads.items()]
         chain = sa.update(EVENT_REDIRECTS).where(EVENT_REDIRECTS.c.new_id == sa.bindparam("gone"))

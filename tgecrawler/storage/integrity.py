@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from tgecrawler.storage.models import (
     MENTION_TEXTS,
     MENTION_TRAITS,
     MENTIONS,
+    OUTBOX,
     Base,
 )
 from tgecrawler.storage.upkeep import reading_at_length
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 MOST_LINES = 20
 """Lines of damage that SQLite is asked for; one is enough to restore a backup."""
+
+WAITED = timedelta(days=2)
+"""For how long news are told late; after that nobody seems to tell them."""
 
 RESTORE = "restore a backup (scrapy db restore FILE --force)"
 GROUP_ANEW = "UPDATE mention_traits SET version = '' lets the next crawl group all events anew"
@@ -83,6 +88,7 @@ def data_findings(engine: Engine, now: datetime) -> list[Finding]:
             *_mention_findings(connection),
             *_event_findings(connection),
             *_company_findings(connection),
+            *_outbox_findings(connection, now),
         ]
 
 
@@ -266,6 +272,25 @@ def _company_findings(connection: Connection) -> Iterator[Finding]:
     ):
         found = connection.execute(differences).one()
         yield from _count(f"rows of {table} are missing, too many or outdated", found, RESTORE)
+
+
+def _outbox_findings(connection: Connection, now: datetime) -> Iterator[Finding]:
+    """Look at what is to be told. The newest row stays for good; see ``storage.retention``."""
+    newest = sa.select(sa.func.max(OUTBOX.c.id)).scalar_subquery()
+    old = sa.and_(OUTBOX.c.created_at < now - WAITED, OUTBOX.c.id < newest)
+    yield from _count(
+        "rows of the outbox are older than two days",
+        connection.execute(sa.select(*_counted(old, OUTBOX.c.id))).one(),
+        "a crawl with TGE_REDIS_URL tells and deletes them, scrapy db prune those of a month",
+        warning=True,
+    )
+    if connection.dialect.name == "postgresql":
+        behind = "SELECT count(*), min(last_value) FROM outbox_id_seq WHERE last_value <"
+        yield from _count(
+            "numbers of the outbox would be given twice",
+            connection.execute(sa.text(f"{behind} (SELECT max(id) FROM outbox)")).one(),
+            "SELECT setval('outbox_id_seq', (SELECT max(id) FROM outbox))",
+        )
 
 
 def _alert_company_differences() -> sa.Select[*tuple[Any, ...]]:

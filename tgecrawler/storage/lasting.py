@@ -61,6 +61,7 @@ class LastingWriter:
         spool: where batches wait; None for nowhere: then they are given up.
         clock: of seconds, monotonic.
         sleep: waits for a number of seconds between the attempts at a transaction.
+        announces: as of a `Writer`.
     """
 
     def __init__(
@@ -71,14 +72,15 @@ class LastingWriter:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        announces: bool = False,
     ) -> None:
         self.engine = engine
         self.aside = aside
         self.spool = spool
         self.clock = clock
-        self.writer = Writer(engine, sleep=sleep)
+        self.writer = Writer(engine, sleep=sleep, announces=announces)
         # While it is away, one attempt tells as much as eight.
-        self.impatient = Writer(engine, sleep=sleep, attempts=1)
+        self.impatient = Writer(engine, sleep=sleep, attempts=1, announces=announces)
         self.outage = Outage()
         self._full = False
         self._drained = 0

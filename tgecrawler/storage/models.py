@@ -415,6 +415,28 @@ class Seen(Base):
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+class Outbox(Base):
+    """What a transaction has to tell, written with what it tells of; see ``storage.outbox``.
+
+    The ids grow in the order of the commits and none is given twice, also after the
+    rows are gone: they are the numbers of the messages on the stream. ``ref`` is the id
+    of an alert or event, ``was`` the one under which it was told before, "" where that
+    is the same.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(10))
+    ref: Mapped[str] = mapped_column(String(KEY_CHARS))
+    change: Mapped[str] = mapped_column(String(10))
+    was: Mapped[str] = mapped_column(String(KEY_CHARS))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Account(Base):
     """An account on a platform whose posts or followers are watched.
 
@@ -470,5 +492,6 @@ EVENT_EDITS = Base.metadata.tables["event_edits"]
 EVENT_REDIRECTS = Base.metadata.tables["event_redirects"]
 RUNS = Base.metadata.tables["runs"]
 SEEN = Base.metadata.tables["seen"]
+OUTBOX = Base.metadata.tables["outbox"]
 ACCOUNTS = Base.metadata.tables["accounts"]
 FOLLOWER_SNAPSHOTS = Base.metadata.tables["follower_snapshots"]

@@ -184,6 +184,18 @@ def recent_alerts(
         return _alert_rows(connection, connection.execute(_shown(page)).all())
 
 
+def read_alerts(connection: Connection, ids: Collection[str]) -> dict[str, AlertRow]:
+    """Return the alerts of some ids by id; those that are no more are left out."""
+    columns = [MENTIONS.c[name] for name in _FROM_MENTION]
+    query = (
+        sa.select(ALERTS.c.position, ALERTS.c.created_at, EVENT_MENTIONS.c.event_id, *columns)
+        .join_from(ALERTS, MENTIONS, MENTIONS.c.id == ALERTS.c.mention_id)
+        .outerjoin(EVENT_MENTIONS, EVENT_MENTIONS.c.mention_id == MENTIONS.c.id)
+    )
+    rows = list(select_in(connection, query, ALERTS.c.id, ids))
+    return {row.id: row for row in _alert_rows(connection, rows)}
+
+
 def _shown(page: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
     columns = [MENTIONS.c[name] for name in _FROM_MENTION]
     return (

@@ -15,7 +15,7 @@ from tgecrawler.storage.engine import reading
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision; a test compares it with the scripts in ``migrations``."""
 
 

@@ -11,7 +11,7 @@ from tgecrawler.domain.near_duplicate import make_fingerprint
 from tgecrawler.items import Assessment
 from tgecrawler.storage.batch import TRAITS_VERSION, traits_row
 from tgecrawler.storage.companies import read_companies
-from tgecrawler.storage.events import entities_of, regroup
+from tgecrawler.storage.events import EventChanges, entities_of, regroup
 from tgecrawler.storage.models import MENTION_TEXTS, MENTION_TRAITS, MENTIONS
 from tgecrawler.storage.traits import write_traits
 
@@ -41,10 +41,11 @@ def refresh_traits(
     anybodys: Container[str],
     ordinary: Container[str],
     now: datetime,
-) -> int:
+) -> tuple[int, EventChanges]:
     """Bring up to date the traits and events of some mentions that other rules have read.
 
-    Returns how many there were, at most `AT_ONCE`; 0 when all are up to date.
+    Returns how many there were, at most `AT_ONCE`, and what became of events; 0 when all
+    are up to date.
 
     Args:
         anybodys, ordinary: as ``traits_of`` and ``make_fingerprint`` take them.
@@ -56,8 +57,7 @@ def refresh_traits(
         traits = [_traits(row, companies.get(row.id, []), anybodys, ordinary) for row in rows]
         touched = write_traits(connection, traits)
         touched |= entities_of(connection, {row.id for row in rows})
-    regroup(connection, touched, now)
-    return len(rows)
+    return len(rows), regroup(connection, touched, now)
 
 
 def _traits(

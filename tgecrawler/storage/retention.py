@@ -1,4 +1,4 @@
-"""What is let go when it is old enough: bodies, rejected entries, runs; see also ``old_events``.
+"""What is let go when it is old enough: bodies, verdicts, runs, news; see also ``old_events``.
 
 Rows are found without a lock, and deleted in transactions so short that a crawl which
 writes meanwhile is not held up. Each leaves the database consistent, so that a prune which
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tgecrawler.storage import old_events, partitions
 from tgecrawler.storage.engine import database_error, write_transaction
-from tgecrawler.storage.models import MENTION_TEXTS, MENTIONS, RUNS, SEEN
+from tgecrawler.storage.models import MENTION_TEXTS, MENTIONS, OUTBOX, RUNS, SEEN
 from tgecrawler.storage.retry import with_retries
 from tgecrawler.storage.upkeep import CHUNK, lift_timeout, reading_at_length
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POST = "post"
+
+OUTBOX_DAYS = 30
+"""Days for which news wait to be told. Those that were told go sooner, by whoever told them."""
 
 FOUND_AT_ONCE = 5_000
 FIRST_AT_ONCE = 100
@@ -302,6 +305,12 @@ def _rules(connection: Connection, retention: Retention, now: datetime) -> list[
     if retention.runs:
         found = sa.select(RUNS.c.id, RUNS.c.started_at)
         rules.append(_Rule(RUNS, found.where(RUNS.c.started_at < _cut(now, retention.runs))))
+    # The newest stays: by it the stream is known to be this database's.
+    newest = sa.select(sa.func.max(OUTBOX.c.id)).scalar_subquery()
+    found = sa.select(OUTBOX.c.id, OUTBOX.c.created_at)
+    found = found.where(OUTBOX.c.created_at < _cut(now, OUTBOX_DAYS), OUTBOX.c.id < newest)
+    if connection.execute(found.limit(1)).first():  # only where listeners were to be told
+        rules.append(_Rule(OUTBOX, found))
     return rules
 
 

@@ -13,6 +13,7 @@ from tgecrawler.storage import partitions, records
 from tgecrawler.storage.alert_rows import write_alerts
 from tgecrawler.storage.batch import (
     ASSESSMENT_COLUMNS,
+    FACTS,
     Batch,
     WriteResult,
     company_names,
@@ -22,9 +23,11 @@ from tgecrawler.storage.batch import (
     text_rows,
     traits_rows,
 )
+from tgecrawler.storage.companies import read_companies
 from tgecrawler.storage.engine import write_transaction
 from tgecrawler.storage.events import EventChanges, add_edit, entities_of, regroup
 from tgecrawler.storage.models import COMPANIES, MENTION_COMPANIES, MENTIONS, SEEN
+from tgecrawler.storage.outbox import announce
 from tgecrawler.storage.refresh import refresh_traits
 from tgecrawler.storage.retry import ATTEMPTS, with_retries
 from tgecrawler.storage.stories import (
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from tgecrawler.domain.event_edits import EditAction
+    from tgecrawler.storage.outbox import News
     from tgecrawler.storage.records import SourceHealth, WatchedCompany
 
 KEPT_OUTCOMES = ("stored", "duplicate")
@@ -71,6 +75,8 @@ class Writer:
         clock: returns the present moment, aware UTC.
         sleep: waits for a number of seconds between attempts.
         attempts: how often a transaction is tried where its failure may pass.
+        announces: write into the outbox what is new of alerts and events; see
+            ``storage.outbox``.
     """
 
     def __init__(
@@ -80,12 +86,14 @@ class Writer:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         attempts: int = ATTEMPTS,
+        announces: bool = False,
     ) -> None:
         self.engine = engine
         self.clock = clock
         self.sleep = sleep
         self._months: set[date] = set()
         self.attempts = attempts
+        self.announces = announces
 
     def write(self, batch: Batch) -> WriteResult:
         """Return what became of `batch`, once it is committed as a whole.
@@ -112,7 +120,9 @@ class Writer:
         def write(connection: Connection) -> WriteResult:
             if month not in self._months:
                 partitions.ensure_months(connection, month)
-            return _write(connection, rows, now)
+            result, news = _write(connection, rows, now)
+            self._announce(connection, news, now)
+            return result
 
         result = self._run("write_batch", write)
         self._months.add(month)
@@ -124,20 +134,28 @@ class Writer:
         Remembered: the next grouping keeps to it.
         """
         now = self.clock()
-        return self._run(
-            "edit_events", lambda connection: add_edit(connection, action, mentions, now)
-        )
+
+        def edit(connection: Connection) -> EventChanges:
+            changes = add_edit(connection, action, mentions, now)
+            self._announce(connection, changes.news, now)
+            return changes
+
+        return self._run("edit_events", edit)
 
     def refresh_traits(self, anybodys: Container[str], ordinary: Container[str]) -> int:
         """Bring the traits and events of stored mentions up to this version's rules.
 
         In transactions of a few hundred; returns how many mentions there were.
         """
+
+        def refresh(connection: Connection) -> int:
+            now = self.clock()
+            count, changes = refresh_traits(connection, anybodys, ordinary, now)
+            self._announce(connection, changes.news, now)
+            return count
+
         done = 0
-        while count := self._run(
-            "refresh_traits",
-            lambda connection: refresh_traits(connection, anybodys, ordinary, self.clock()),
-        ):
+        while count := self._run("refresh_traits", refresh):
             done += count
         return done
 
@@ -154,6 +172,10 @@ class Writer:
     def write_run(self, report: dict[str, Any]) -> None:
         """Insert or replace a run by its report."""
         self._run("write_run", lambda connection: records.write_run(connection, report))
+
+    def _announce(self, connection: Connection, news: Sequence[News], now: datetime) -> None:
+        if self.announces:
+            announce(connection, news, now)
 
     def _run(self, name: str, action: Callable[[Connection], T]) -> T:
         def attempt() -> T:
@@ -175,7 +197,8 @@ class _Rows:
     rejected: list[Row]
 
 
-def _write(connection: Connection, rows: _Rows, now: datetime) -> WriteResult:
+def _write(connection: Connection, rows: _Rows, now: datetime) -> tuple[WriteResult, list[News]]:
+    """Return what became of the rows, and what of it is to be told."""
     mentions = rows.mentions
     versions = _stored_versions(connection, mentions)
     met = {id_: [other for other, _ in rows.near[id_]] for id_ in mentions}
@@ -185,6 +208,7 @@ def _write(connection: Connection, rows: _Rows, now: datetime) -> WriteResult:
     }
     judged = stories.fresh | outdated
     insert_mentions(connection, mentions, rows.texts, stories)
+    otherwise = _judged_otherwise(connection, rows, outdated)
     _update_assessments(connection, [mentions[id_] for id_ in sorted(outdated)])
     _write_companies(connection, {id_: rows.companies[id_] for id_ in judged}, outdated)
     write_near_copies(connection, {id_: rows.near[id_] for id_ in stories.fresh})
@@ -193,13 +217,15 @@ def _write(connection: Connection, rows: _Rows, now: datetime) -> WriteResult:
     events = _write_events(connection, [rows.traits[id_] for id_ in sorted(judged)], stories, now)
     _write_seen(connection, mentions, stories)
     _write_rejected(connection, rows.rejected)
-    return WriteResult(
+    result = WriteResult(
         outcomes={id_: _outcome(stories, id_) for id_ in mentions},
         new_rows=len(stories.fresh),
-        alerts=alerts,
+        alerts=tuple(sorted(alerts.new)),
         events=events.new,
         changed_events=events.changed,
     )
+    shown = [id_ for id_ in otherwise if stories.originals[id_] == id_]
+    return result, [*alerts.news(shown), *events.news]
 
 
 def _write_events(
@@ -217,6 +243,20 @@ def _outcome(stories: Stories, id_: str) -> Any:
 def _stored_versions(connection: Connection, ids: Collection[str]) -> dict[str, str]:
     query = sa.select(MENTIONS.c.id, MENTIONS.c.rules_version)
     return {row.id: row.rules_version for row in select_in(connection, query, MENTIONS.c.id, ids)}
+
+
+def _judged_otherwise(connection: Connection, rows: _Rows, outdated: Collection[str]) -> list[str]:
+    """Return the mentions of which newer rules say something else; a score alone is nothing."""
+    if not outdated:
+        return []
+    companies = read_companies(connection, outdated)
+    query = sa.select(MENTIONS.c.id, *(MENTIONS.c[name] for name in FACTS))
+    return [
+        row.id
+        for row in select_in(connection, query, MENTIONS.c.id, outdated)
+        if list(row)[1:] != [rows.mentions[row.id][name] for name in FACTS]
+        or companies.get(row.id, []) != rows.companies[row.id]
+    ]
 
 
 def _update_assessments(connection: Connection, rows: list[Row]) -> None:

@@ -1,0 +1,1 @@
+"""Alerts and events as a Redis Stream, for whoever listens; see docs/stream.md."""
