@@ -21,8 +21,8 @@ from shared_world import World
 from run import Row
 
 CREWS = (1, 2, 10)
-WORLD = World(10, 30)
-GAP_S = 0.25
+WORLD = World(10, 160)
+GAP_S = 0.25  # ten workers take half a minute to start on two cores, and all are to take part
 WATCHED = World(20, 40, first=4, grow_s=3.0)
 EVERY_S = 3.0
 WATCH_S = 45.0
@@ -35,10 +35,12 @@ class Cycle:
 
     Attributes:
         polls: how often each feed was asked for.
+        workers: that fetched pages.
     """
 
     politeness: Politeness
     polls: list[int]
+    workers: int
     lost: int
     seconds: float
     bad_ends: list[int]
@@ -75,6 +77,7 @@ def cycle(size: int, world: World = WORLD, gap_s: float = GAP_S) -> Cycle:
         return Cycle(
             politeness=politeness_of(visits, gap_s),
             polls=[len(times) for times in polls_of(visits).values()],
+            workers=len({visit.who for visit in visits}),
             lost=len(crawl.world.published() - stored.mentions),
             seconds=seconds,
             bad_ends=crew.bad_ends,
@@ -123,6 +126,7 @@ def bench_shared_politeness() -> list[Row]:
             Row(f"{name}: requests of a host at a time", found.politeness.parallel, "", 1),
             *_gaps(found.politeness),
             Row("  most polls of a feed", max(found.polls), "", 1, f"{len(found.polls)} feeds"),
+            Row("  workers that took no part", size - found.workers, "", 0),
             Row("  pages not stored", found.lost, "", 0),
             Row("  took", found.seconds, "s", None, _load()),
         ]
