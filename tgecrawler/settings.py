@@ -18,6 +18,7 @@ EXTENSIONS: dict[str, int | None] = {
     "tgecrawler.extensions.ledger.EntryLedger": 20,
     "tgecrawler.extensions.health.SourceHealth": 30,
     "tgecrawler.extensions.source_rows.SourceRows": 40,
+    "tgecrawler.extensions.announcer.Announcer": 50,  # after the store, whose rows it tells of
     "tgecrawler.extensions.report.RunReport": 90,  # last: reads what the others counted
     "tgecrawler.extensions.progress.Progress": 95,
     "tgecrawler.extensions.collector.Collector": 99,  # sets aside what all of them have loaded
