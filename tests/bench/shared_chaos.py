@@ -43,7 +43,8 @@ class Plan:
     """What befalls a crew, spread over the time that the kills take.
 
     Attributes:
-        kills: of a random worker, with SIGKILL, one after the other.
+        kills: with SIGKILL, one after the other, of a random one of the workers that have
+            begun to crawl.
         pause_s: shortest and longest time between two of them.
         redis_restarts: every third one with SIGKILL, the others in order.
         redis_away_s: once, Redis is stopped for so long; 0 = never.
@@ -130,12 +131,15 @@ class Disasters:
         self.database = database
         self.dice = random.Random(plan.seed)
         self.kills = 0
-        self.started_s = time.monotonic()
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
 
     def run(self) -> float:
         """Return how long it took, once all is over and the servers are there."""
+        while not all(worker.works for worker in self.crew.workers):
+            self.crew.tend()
+            time.sleep(TEND_EVERY_S)
+        self.started_s = time.monotonic()
         self._schedule()
         while self._due:
             at_s, _, happen = self._due[0]
@@ -170,11 +174,11 @@ class Disasters:
             self._at(at_s * 0.3, self._freeze)
 
     def _kill(self) -> None:
-        alive = [worker for worker in self.crew.workers if worker.runs and not worker.frozen]
-        if not alive:
-            self._at(self._now_s() + 0.1, self._kill)
+        at_work = [worker for worker in self.crew.workers if worker.works and not worker.frozen]
+        if not at_work:
+            self._at(self._now_s() + TEND_EVERY_S, self._kill)
             return
-        self.dice.choice(alive).kill()
+        self.dice.choice(at_work).kill()
         self.kills += 1
 
     def _restart_redis(self) -> None:

@@ -6,7 +6,7 @@ The soak of `make bench` does the same for longer; see tests/bench/bench_shared_
 from __future__ import annotations
 
 import pytest
-from bench_shared_chaos import SHORT, SHORT_WORLD, crawl_of
+from bench_shared_chaos import SHORT, SHORT_GAP_S, SHORT_WORLD, crawl_of
 from postgresql_server import unavailable
 from redis_server import RedisServer
 from shared_chaos import run
@@ -25,7 +25,7 @@ def _redis() -> None:
 
 
 def test_workers_killed_and_servers_restarted():
-    with crawl_of(SHORT_WORLD) as (crawl, database):
+    with crawl_of(SHORT_WORLD, DOWNLOAD_DELAY=SHORT_GAP_S) as (crawl, database):
         found = run(crawl, SHORT, database=database)
     published, told = crawl.world.published(), found.told
     assert found.kills == SHORT.kills
