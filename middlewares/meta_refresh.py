@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from scrapy.downloadermiddlewares.redirect import MetaRefreshMiddleware
 
+from middlewares.redirect import WithoutReferrer
+
 if TYPE_CHECKING:
     from scrapy import Request, Spider
     from scrapy.http import Response
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 _LOOKED_AT_BYTES = 4 * 4096
 
 
-class QuickMetaRefreshMiddleware(MetaRefreshMiddleware):
+class QuickMetaRefreshMiddleware(WithoutReferrer, MetaRefreshMiddleware):
     """Stands in the place of MetaRefreshMiddleware (580), and does what it does.
 
     Scrapy's own decodes each page as a whole to look for the tag in its beginning.

@@ -48,6 +48,8 @@ DOWNLOADER_MIDDLEWARES: dict[str, int | None] = {
     f"{_SCRAPYS}.redirect.MetaRefreshMiddleware": None,
     "middlewares.compression.CompressionMiddleware": 590,
     f"{_SCRAPYS}.httpcompression.HttpCompressionMiddleware": None,
+    "middlewares.redirect.UnreferredRedirectMiddleware": 600,
+    f"{_SCRAPYS}.redirect.RedirectMiddleware": None,
     f"{_SCRAPYS}.cookies.CookiesMiddleware": None,  # takes a second HTTP client along
     # behind the cache on the way back: what a 304 stands for is archived, still compressed
     "middlewares.archive.ArchiveMiddleware": 895,

@@ -162,14 +162,13 @@ class SharedPolls:
             except RedisError as error:
                 await self._outlast(error)
                 continue
-            logger.info(
-                "%d of %d sources are put before all workers; the others were polled less than "
-                "%g s ago, are on the list already%s",
-                begun,
-                len(due),
-                within_s,
-                ", or not due" if only_due else "",
-            )
+            if begun < len(due):
+                logger.info(
+                    "%d of %d sources are to be asked by this cycle already, were polled less "
+                    "than %g s ago%s",
+                    *(len(due) - begun, len(due), within_s),
+                    ", or are not due" if only_due else "",
+                )
             return
 
     async def _take(self, slugs: Iterable[str], plan: Plan) -> Taking:
