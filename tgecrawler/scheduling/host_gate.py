@@ -156,10 +156,13 @@ class HostGate:
         lane = self._lanes.get(host)
         if lane is None:
             self._sweep()
-            lane = HostLane(host, self.gap_s, self.limit, self.patience_s)
+            lane = self._make_lane(host)
             self._lanes[host] = lane
         self.memory.recall(host, lane.state, time.monotonic())
         return lane
+
+    def _make_lane(self, host: str) -> HostLane:
+        return HostLane(host, self.gap_s, self.limit, self.patience_s)
 
     def _keep(self, lane: HostLane) -> None:
         self.memory.keep(lane.host, lane.state, utc_now())

@@ -49,6 +49,15 @@ class HostLane:
         Raises:
             HostRestingError: the host rests for longer than the patience.
         """
+        await self._wait()
+        return self._start()
+
+    async def _wait(self) -> None:
+        """Wait until a request may run here; whoever returns from it counts as running.
+
+        Raises:
+            HostRestingError: the host rests for longer than the patience.
+        """
         ticket = self._queue_up()
         while True:
             self.dispatch()
@@ -58,7 +67,7 @@ class HostLane:
                 self._give_up(ticket)
                 raise
             if self.state.rest_left_s(utc_now()) <= GRAIN_S:
-                return self._start()
+                return
             # the answer that ended the turn before put the host to rest
             self.running -= 1
             ticket = self._queue_up(first=True)

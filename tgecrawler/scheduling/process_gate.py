@@ -1,4 +1,4 @@
-"""The one gate of a process, and where it keeps the rests of hosts."""
+"""The gate of a process: its own, or one that it shares with all workers of a crawl."""
 
 from __future__ import annotations
 
@@ -32,12 +32,18 @@ class CachedRests:
 
 
 def gate_of_crawler(crawler: Crawler) -> HostGate:
-    """Return the process's gate, at least as polite as the crawler's settings."""
+    """Return the process's gate, at least as polite as the crawler's settings.
+
+    With TGE_REDIS_URL all workers share one, unless the crawl reads an archive.
+    """
     settings = crawler.settings
-    gate = gate_of_process(
-        settings.getfloat("DOWNLOAD_DELAY"),
-        max(1, settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")),
-    )
+    gap_s = settings.getfloat("DOWNLOAD_DELAY")
+    limit = max(1, settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN"))
+    if settings.get("TGE_REDIS_URL") and not settings.get("TGE_REPLAY"):
+        from tgecrawler.scheduling.shared_gate import shared_gate_of_crawler  # loads Redis
+
+        return shared_gate_of_crawler(crawler, gap_s, limit)
+    gate = gate_of_process(gap_s, limit)
     if gate.memory.store is None and settings.getbool("HTTPCACHE_ENABLED"):
         gate.keep_rests_in(CachedRests(open_cache(settings)))
     return gate

@@ -26,3 +26,14 @@ class HostRestingError(IgnoreRequest):
         self.status = status
         why = f" (HTTP {status})" if status else ""
         super().__init__(f"{host} asks to be left alone until {until:%Y-%m-%d %H:%M} UTC{why}")
+
+
+class GateAwayError(HostRestingError):
+    """A request that is not made since Redis, and with it the shared gate, is away at the close.
+
+    The host has asked for nothing: the request may be made at any time.
+    """
+
+    def __init__(self, host: str, now: datetime) -> None:
+        super().__init__(host, now)
+        self.args = (f"{host} is not asked: Redis is away, and the crawl ends",)
