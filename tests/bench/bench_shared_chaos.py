@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from shared_chaos import Outcome, Plan, run
@@ -27,10 +27,10 @@ from shared_world import MOST_ENTRIES, MOST_HOSTS, World
 
 from run import Row
 
-SHORT_WORLD = World(10, 40)
+SHORT_WORLD = World(10, 24)
 SHORT_GAP_S = 0.25  # so that there is something left to do for those who come after the dead
 SHORT = Plan(
-    kills=6, pause_s=(0.8, 1.6), redis_restarts=2, redis_away_s=1.5, frozen_s=0, seed=3
+    kills=4, pause_s=None, redis_restarts=2, redis_away_s=1, frozen_s=0, seed=3
 )  # fmt: skip
 SCENE_WORLD = World(20, 100)
 EVERYSEC = ("--appendfsync", "everysec")
@@ -38,10 +38,13 @@ EVERYSEC = ("--appendfsync", "everysec")
 
 @contextmanager
 def crawl_of(
-    world: World, *options: str, **settings: object
+    world: World, *options: str, server: PostgresqlServer | None = None, **settings: object
 ) -> Iterator[tuple[Crawl, PostgresqlServer]]:
-    """Yield a crawl of a world with servers of its own."""
-    with tempfile.TemporaryDirectory(prefix="tge-shared-") as name, serving() as database:
+    """Yield a crawl of a world, with servers of its own unless a PostgreSQL is given."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tge-shared-") as name,
+        nullcontext(server) if server else serving() as database,
+    ):
         folder = Path(name)
         with (
             database.database() as url,

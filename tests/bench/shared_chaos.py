@@ -24,7 +24,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from redis import RedisError
 from shared_crawl import Crawl, Crew, PostgresqlServer, RedisServer, Worker
-from shared_log import Politeness, fetches_of, politeness_of, polls_of
+from shared_log import Politeness, Tail, fetches_of, politeness_of, polls_of
 
 from tgecrawler.redis_link import connect
 from tgecrawler.storage.engine import create_engine
@@ -44,16 +44,17 @@ class Plan:
 
     Attributes:
         kills: with SIGKILL, one after the other, of a random one of the workers that have
-            begun to crawl.
-        pause_s: shortest and longest time between two of them.
-        redis_restarts: every third one with SIGKILL, the others in order.
+            fetched pages since they were started; where there is none, of any.
+        pause_s: shortest and longest time between two of them. None: they are spread over
+            the pages that are to be fetched, however long those take.
+        redis_restarts: one in three with SIGKILL, the others in order.
         redis_away_s: once, Redis is stopped for so long; 0 = never.
         database_restarts: of PostgreSQL, every second one as a crash.
         frozen_s: once, a worker stands still for so long; 0 = never.
     """
 
     kills: int = 200
-    pause_s: tuple[float, float] = (0.5, 3.0)
+    pause_s: tuple[float, float] | None = (0.5, 3.0)
     redis_restarts: int = 10
     redis_away_s: float = 30.0
     database_restarts: int = 0
@@ -127,80 +128,99 @@ class Disasters:
         assert crawl.redis is not None
         self.crew = crew
         self.plan = plan
+        self.pages = crawl.world.pages
+        self.tail = Tail(crawl.folder / "access.log")
         self.redis: RedisServer = crawl.redis
         self.database = database
         self.dice = random.Random(plan.seed)
         self.kills = 0
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._back: list[tuple[float, int, Callable[[], None]]] = []
 
     def run(self) -> float:
-        """Return how long it took, once all is over and the servers are there."""
-        while not all(worker.works for worker in self.crew.workers):
-            self.crew.tend()
-            time.sleep(TEND_EVERY_S)
-        self.started_s = time.monotonic()
+        """Return how long it took, once all is over and the servers are there.
+
+        Raises:
+            RuntimeError: it takes too long.
+        """
+        started_s = time.monotonic()
+        while not self.tail.pages:
+            self._wait(started_s)
+        begun_s = time.monotonic()
         self._schedule()
-        while self._due:
-            at_s, _, happen = self._due[0]
-            if at_s <= self._now_s():
-                heapq.heappop(self._due)
-                happen()
-            self.crew.tend()
-            time.sleep(TEND_EVERY_S)
-        return self._now_s()
+        while self._due or self._back:
+            self._wait(started_s)
+            by_pages = self.plan.pause_s is None
+            now_s = time.monotonic()
+            _let_happen(self._back, now_s)
+            _let_happen(self._due, len(self.tail.pages) if by_pages else now_s - begun_s)
+        return time.monotonic() - begun_s
 
-    def _now_s(self) -> float:
-        return time.monotonic() - self.started_s
+    def _wait(self, started_s: float) -> None:
+        self.crew.tend()
+        self.tail.look()
+        time.sleep(TEND_EVERY_S)
+        if time.monotonic() > started_s + PATIENCE_S:
+            raise RuntimeError(f"{len(self.tail.pages)} pages only: {self.crew.said[-3_000:]}")
 
-    def _at(self, at_s: float, happen: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (at_s, next(self._order), happen))
+    def _at(self, at: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (at, next(self._order), happen))
+
+    def _in(self, wait_s: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._back, (time.monotonic() + wait_s, next(self._order), happen))
 
     def _schedule(self) -> None:
-        plan, at_s = self.plan, 0.0
-        for _ in range(plan.kills):
-            at_s += self.dice.uniform(*plan.pause_s)
-            self._at(at_s, self._kill)
-        restarts = [self._kill_redis if n % 3 == 2 else self._restart_redis
+        plan = self.plan
+        if plan.pause_s is None:
+            moments = [self.pages * (n + 1) / (plan.kills + 2) for n in range(plan.kills)]
+        else:
+            pauses = (self.dice.uniform(*plan.pause_s) for _ in range(plan.kills))
+            moments = list(itertools.accumulate(pauses))
+        for at in moments:
+            self._at(at, self._kill)
+        restarts = [self._kill_redis if n % 3 == 1 else self._restart_redis
                     for n in range(plan.redis_restarts)]  # fmt: skip
         if plan.redis_away_s:
             restarts.insert(len(restarts) // 2, self._send_redis_away)
         for n, restart in enumerate(restarts):
-            self._at(at_s * (n + 1) / (len(restarts) + 1), restart)
+            self._at(moments[-1] * (n + 1) / (len(restarts) + 1), restart)
         for n in range(plan.database_restarts):
             restart = self._crash_database if n % 2 else self._restart_database
-            self._at(at_s * (n + 0.7) / plan.database_restarts, restart)
+            self._at(moments[-1] * (n + 0.7) / plan.database_restarts, restart)
         if plan.frozen_s:
-            self._at(at_s * 0.3, self._freeze)
+            self._at(moments[-1] * 0.3, self._freeze)
 
     def _kill(self) -> None:
-        at_work = [worker for worker in self.crew.workers if worker.works and not worker.frozen]
-        if not at_work:
-            self._at(self._now_s() + TEND_EVERY_S, self._kill)
-            return
-        self.dice.choice(at_work).kill()
-        self.kills += 1
+        self.tail.look()
+        alive = [worker for worker in self.crew.workers if worker.runs and not worker.frozen]
+        if alive:
+            self.dice.choice([one for one in alive if self._works(one)] or alive).kill()
+            self.kills += 1
+        else:
+            self._in(TEND_EVERY_S, self._kill)
+
+    def _works(self, worker: Worker) -> bool:
+        return self.tail.last_s.get(worker.name, 0.0) > worker.started_s
 
     def _restart_redis(self) -> None:
-        if self._is_away(self._restart_redis):
-            return
-        self.redis.stop()
-        self.redis.start()
+        if not self._is_away(self._restart_redis):
+            self.redis.stop()
+            self.redis.start()
 
     def _kill_redis(self) -> None:
-        if self._is_away(self._kill_redis):
-            return
-        self.redis.kill()
-        self.redis.start()
+        if not self._is_away(self._kill_redis):
+            self.redis.kill()
+            self.redis.start()
 
     def _is_away(self, later: Callable[[], None]) -> bool:
         if self.redis.process is None:
-            self._at(self._now_s() + 1.0, later)
+            self._in(1.0, later)
         return self.redis.process is None
 
     def _send_redis_away(self) -> None:
         self.redis.stop()
-        self._at(self._now_s() + self.plan.redis_away_s, self.redis.start)
+        self._in(self.plan.redis_away_s, self.redis.start)
 
     def _restart_database(self, how: signal.Signals = signal.SIGINT) -> None:
         assert self.database is not None
@@ -213,11 +233,13 @@ class Disasters:
     def _freeze(self) -> None:
         worker = self.dice.choice([one for one in self.crew.workers if one.runs])
         worker.signal(signal.SIGSTOP)
-        self._at(self._now_s() + self.plan.frozen_s, lambda: self._thaw(worker))
+        self._in(self.plan.frozen_s, lambda: worker.signal(signal.SIGCONT))
 
-    @staticmethod
-    def _thaw(worker: Worker) -> None:
-        worker.signal(signal.SIGCONT)
+
+def _let_happen(due: list[tuple[float, int, Callable[[], None]]], now: float) -> None:
+    if due and due[0][0] <= now:
+        _, _, happen = heapq.heappop(due)
+        happen()
 
 
 class Watch:

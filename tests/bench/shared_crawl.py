@@ -110,25 +110,16 @@ class Worker:
         self.ended: list[int] = []
         self.frozen = False
         self.process: subprocess.Popen[bytes] | None = None
-        self._said_before = 0
+        self.started_s = 0.0
 
     @property
     def runs(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    @property
-    def works(self) -> bool:
-        """Whether it runs and has begun to crawl."""
-        if not self.runs:
-            return False
-        with self.log.open("rb") as log:
-            log.seek(self._said_before)
-            return b"Spider opened" in log.read()
-
     def start(self) -> None:
         command = self.crawl.command(self.name)
+        self.started_s = time.time()
         with self.log.open("ab") as log:
-            self._said_before = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scrapy", *command, *self.arguments],
                 cwd=ROOT,

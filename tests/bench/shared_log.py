@@ -12,6 +12,8 @@ from pathlib import Path
 from shared_server import Visit
 from shared_world import FEED_PATH
 
+PAGES = "/news/"
+OK = 200
 SHARP_S = 0.001  # a process may be interrupted between asking its clock and sending
 
 
@@ -30,6 +32,28 @@ class Politeness:
     gaps: int
     violations: int
     smallest_s: float
+
+
+class Tail:
+    """The log while it is written: which pages were sent, and when each visitor came last."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.pages: set[str] = set()
+        self.last_s: dict[str, float] = {}
+        self._read = 0
+
+    def look(self) -> None:
+        """Read what has come since the last look."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            whole, _, _ = log.read().rpartition(b"\n")
+        for line in whole.splitlines():
+            one = Visit(**json.loads(line))
+            if one.path.startswith(PAGES) and one.status == OK:
+                self.pages.add(one.host + one.path)
+                self.last_s[one.who] = max(one.start_s, self.last_s.get(one.who, 0.0))
+        self._read += len(whole) + 1 if whole else 0
 
 
 def read_visits(log: Path) -> list[Visit]:
@@ -68,7 +92,7 @@ def most_at_a_time(visits: Iterable[Visit]) -> int:
 def fetches_of(visits: Iterable[Visit]) -> Counter[str]:
     """Return how often each page was sent, by its address without scheme and port."""
     return Counter(
-        one.host + one.path for one in visits if one.path.startswith("/news/") and one.status == 200
+        one.host + one.path for one in visits if one.path.startswith(PAGES) and one.status == OK
     )
 
 

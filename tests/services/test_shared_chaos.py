@@ -24,8 +24,8 @@ def _redis() -> None:
         unavailable("no redis-server found in PATH")
 
 
-def test_workers_killed_and_servers_restarted():
-    with crawl_of(SHORT_WORLD, DOWNLOAD_DELAY=SHORT_GAP_S) as (crawl, database):
+def test_workers_killed_and_servers_restarted(postgresql):
+    with crawl_of(SHORT_WORLD, server=postgresql, DOWNLOAD_DELAY=SHORT_GAP_S) as (crawl, database):
         found = run(crawl, SHORT, database=database)
     published, told = crawl.world.published(), found.told
     assert found.kills == SHORT.kills
@@ -43,17 +43,17 @@ def test_workers_killed_and_servers_restarted():
     assert found.politeness.parallel == 1
 
 
-def test_everything_killed_at_once():
-    with crawl_of(SMALL) as (crawl, database):
-        found = restart_everything(crawl, database)
+def test_everything_killed_at_once(postgresql):
+    with crawl_of(SMALL, server=postgresql) as (crawl, database):
+        found = restart_everything(crawl, database, size=2)
     assert found.before.mentions == crawl.world.published(), found.said[-5_000:]
     assert found.after.duplicates == 0
     assert found.bad_ends == []
 
 
-def test_an_emptied_redis():
-    with crawl_of(SMALL) as (crawl, _):
-        found = empty_redis(crawl)
+def test_an_emptied_redis(postgresql):
+    with crawl_of(SMALL, server=postgresql) as (crawl, _):
+        found = empty_redis(crawl, size=2)
     # what the queue had is told by the next poll of its feed
     assert found.after.mentions == crawl.world.published(), found.said[-5_000:]
     assert found.cycles <= 1
@@ -61,10 +61,10 @@ def test_an_emptied_redis():
     assert found.bad_ends == []
 
 
-def test_a_pickle_in_the_queue():
-    with crawl_of(SMALL) as (crawl, _):
+def test_a_pickle_in_the_queue(postgresql):
+    with crawl_of(SMALL, server=postgresql) as (crawl, _):
         trap = crawl.folder / "sprung"
-        found = poison(crawl, trap)
+        found = poison(crawl, trap, size=2)
         assert not trap.exists()
     assert set(found.dead) == {b"foreign-value", b"foreign-payload"}
     assert found.before.mentions == crawl.world.published(), found.said[-5_000:]
