@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from harness import HERE, Project, Web
+from harness import Project, Web, serving
 
 
 @pytest.fixture
@@ -19,32 +19,9 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def start_web(tmp_path: Path) -> Iterator[Callable[[], Web]]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> Web:
-        folder = tmp_path / f"web{len(started)}"
-        folder.mkdir()
-        (folder / "routes.json").write_text("{}")
-        server = subprocess.Popen(
-            [
-                sys.executable,
-                str(HERE / "web_server.py"),
-                str(folder / "routes.json"),
-                str(folder / "access.log"),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(server)
-        assert server.stdout is not None
-        return Web(folder, int(server.stdout.readline()))
-
-    yield start
-    for server in started:
-        server.terminate()
-        server.wait(timeout=10)
-        if server.stdout is not None:
-            server.stdout.close()
+    with ExitStack() as servers:
+        count = itertools.count()
+        yield lambda: servers.enter_context(serving(tmp_path / f"web{next(count)}"))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,21 @@ class Web:
         """Each request's path and, after a space, the validators it bore."""
         log = self.folder / "access.log"
         return log.read_text().splitlines() if log.exists() else []
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Web]:
+    """Run a web server whose routes and log are in a folder of its own."""
+    folder.mkdir()
+    (folder / "routes.json").write_text("{}")
+    command = [sys.executable, str(HERE / "web_server.py")]
+    command += [str(folder / "routes.json"), str(folder / "access.log")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield Web(folder, int(server.stdout.readline()))
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+        if server.stdout is not None:
+            server.stdout.close()
