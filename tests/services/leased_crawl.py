@@ -2,7 +2,8 @@
 
 Goes through the tree of ``tests/bench/tree_server.py``, keeps its items in batches, as the
 project does, and writes their numbers to the file STORED, a line each. Prints its stats as
-JSON at the end. MODE says what the pages are reached by; see `TreeSpider.kind_of`.
+JSON at the end. MODE says what the pages are reached by, see `TreeSpider.kind_of`; with
+``plain`` it is a crawl with scrapy-redis and without leases.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+from plain_scrapy_redis import settings_for
 from scrapy import Request, Spider
 from scrapy.crawler import CrawlerProcess
 from scrapy.http import Response
@@ -50,12 +52,13 @@ class TreeSpider(Spider):
         """Return how a page is reached: slowly, or through redirects and refusals too."""
         if self.mode == "mixed" and number % 10 in (3, 6):
             return "hop" if number % 10 == 3 else "flaky"
-        return "slow" if self.mode in ("mixed", "slow") else "t"
+        return "slow" if self.mode in ("mixed", "plain", "slow") else "t"
 
     def parse(self, response: Response, n: int) -> Iterator[Any]:
         if self.mode == "failing" and n % 7 == 3:
             raise ZeroDivisionError(f"page {n}\nis bad")
-        self.crawler.engine.scheduler.hold(response.request)
+        if self.crawler.settings["TGE_REDIS_URL"]:
+            self.crawler.engine.scheduler.hold(response.request)
         yield {"number": n, "request": response.request}
         for link in LINKS.extract_links(response):
             number = int(link.url.rpartition("/")[2])
@@ -91,7 +94,7 @@ class Keeping:
         kept, self.kept = self.kept, []
         with self.path.open("a") as file:
             file.write("".join(f"{item['number']}\n" for item in kept))
-        for item in kept:
+        for item in kept if self.crawler.settings["TGE_REDIS_URL"] else ():
             self.crawler.engine.scheduler.release(item["request"])
 
     def close_spider(self) -> None:
@@ -101,11 +104,14 @@ class Keeping:
 
 def main() -> None:
     base, redis_url, stored, mode = sys.argv[1:5]
-    settings: dict[str, Any] = {
+    leased = {
         "SCHEDULER": f"{__name__}.QuickScheduler",
-        "ITEM_PIPELINES": {Keeping: 100},
         "TGE_REDIS_URL": redis_url,
         "TGE_QUEUE_PER_HOST": 0,
+    }
+    settings: dict[str, Any] = {
+        **(settings_for(redis_url) if mode == "plain" else leased),
+        "ITEM_PIPELINES": {Keeping: 100},
         "STORED": stored,
         "CONCURRENT_REQUESTS": 16,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 16,
