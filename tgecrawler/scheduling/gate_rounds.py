@@ -166,8 +166,11 @@ class GateRounds:
         if self._alarm is not None:
             self._alarm.cancel()
         if self._task is not None:
+            self._work.set()
+            await asyncio.wait({self._task}, timeout=CLOSE_S)
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            # a cancel in mid-command can be swallowed; then the flag above ends it
+            await asyncio.wait({self._task}, timeout=CLOSE_S)
         for place in [*self._held.values(), *self._asking.values()]:
             self.leave(place)
         if self._news and not self.away:
@@ -184,7 +187,7 @@ class GateRounds:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while True:
+        while not self._closed:
             await self._work.wait()
             await asyncio.sleep(GATHER_S)
             self._work.clear()
@@ -199,7 +202,7 @@ class GateRounds:
                 continue
             if lost or was_away:
                 self._settle(back=was_away)
-            self._set_alarm()
+            self._set_alarm(asks_later=not may_ask)
 
     async def _round(self, asking: Sequence[Place]) -> bool:
         """Do what is to be done; return whether Redis has lost what it knew."""
@@ -240,6 +243,8 @@ class GateRounds:
         del self._asking[place.token]
         granted, wait_ms, ahead, rest_ms, strikes, struck_ms, status = answer
         if granted:
+            if not self._held:
+                self._beat_at_s = place.asked_tick_s + HEARTBEAT_S
             self._held[place.token] = place
         place.answer.set_result(
             Answer(
@@ -286,18 +291,17 @@ class GateRounds:
             self._news.told[lane.host] = lane
         self._work.set()
 
-    def _set_alarm(self) -> None:
-        """Wake up for the next heartbeat, or when asking is allowed again."""
+    def _set_alarm(self, *, asks_later: bool) -> None:
+        """Wake up for the next heartbeat, and when asking is allowed again."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        now_s = time.monotonic()
         due_s = [self._beat_at_s] if self._held else []
-        if self._asking and self._quiet_until_s > now_s:
+        if asks_later:
             due_s.append(self._quiet_until_s)
         if due_s:
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(max(0.0, min(due_s) - now_s), self._work.set)
+            left_s = max(0.0, min(due_s) - time.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(left_s, self._work.set)
 
 
 class _News:
