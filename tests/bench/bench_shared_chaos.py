@@ -38,7 +38,11 @@ EVERYSEC = ("--appendfsync", "everysec")
 
 @contextmanager
 def crawl_of(
-    world: World, *options: str, server: PostgresqlServer | None = None, **settings: object
+    world: World,
+    *options: str,
+    server: PostgresqlServer | None = None,
+    latency_s: float = 0.01,
+    **settings: object,
 ) -> Iterator[tuple[Crawl, PostgresqlServer]]:
     """Yield a crawl of a world, with servers of its own unless a PostgreSQL is given."""
     with (
@@ -49,7 +53,7 @@ def crawl_of(
         with (
             database.database() as url,
             lasting_redis(folder / "redis", *options) as redis,
-            web(world, folder) as served,
+            web(world, folder, latency_s) as served,
         ):
             yield Crawl(served, folder, url, redis, settings), database
 
