@@ -23,7 +23,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from redis import RedisError
-from shared_crawl import Crawl, Crew, PostgresqlServer, RedisServer, Worker
+from shared_crawl import MARK, Crawl, Crew, PostgresqlServer, RedisServer, Worker
 from shared_log import Politeness, Tail, fetches_of, politeness_of, polls_of
 
 from tgecrawler.redis_link import connect
@@ -396,7 +396,7 @@ def end_leftovers(crawl: Crawl) -> int:
     What reads articles for a worker that is killed notices it within a moment.
     """
     time.sleep(1.0)
-    mark = f"TGE_DATABASE_URL={crawl.database_url}".encode()
+    mark = f"{MARK}={crawl.folder}".encode()
     found = 0
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -30,6 +30,7 @@ LASTING = ("--appendonly", "yes", "--appendfsync", "always")
 GAP_S = 0.03
 LEASE_S = 5
 NEVER_AGAIN_S = 86_400  # no feed is asked twice within a run, whoever starts anew
+MARK = "SHARED_CRAWL"  # environment: of the workers and of all that they start
 SETTINGS: dict[str, object] = {
     "DOWNLOAD_DELAY": GAP_S,
     "AUTOTHROTTLE_ENABLED": 0,
@@ -81,6 +82,7 @@ class Crawl:
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TGE_")}
         kept["TGE_DATABASE_URL"] = self.database_url
+        kept[MARK] = str(self.folder)
         if self.redis is not None:
             kept["TGE_REDIS_URL"] = self.redis.url
         return kept
