@@ -534,6 +534,8 @@ class TestWhatIsNotOurs:
         if bad:
             with pytest.raises(ValueError):
                 one.push(offer("a", group=bad))
+            with pytest.raises(ValueError):
+                one.close_group(bad)
 
 
 class TestRedisFails:
@@ -612,6 +614,14 @@ class TestRedisFails:
         finally:
             worker.leave()
             server.stop()
+
+
+def test_a_reason_that_is_no_text_harms_no_round(make_worker):
+    one = make_worker(attempts=1)
+    one.push(offer("a"))
+    one.lease()
+    one.ack("a", "failed", reason="half a pair \ud800" + "x" * 1000)
+    assert one.dead()[0].reason.startswith("half a pair ?x")
 
 
 def test_the_busy_are_known_to_the_others(one, two):

@@ -246,6 +246,18 @@ class TestWhatStaysHere:
         assert len(warnings) == 1
         assert "no method of the spider" in caplog.text
 
+    def test_a_request_whose_names_fit_into_no_key(self, worker):
+        requests = [
+            Request(A, meta={"lease_id": "two words"}),
+            Request(f"http://{'a' * 300}.example/"),
+        ]
+        for request in requests:
+            assert worker.scheduler.enqueue_request(request)
+        worker.rounds()
+        assert worker.scheduler.next_request() in requests
+        with pytest.raises(ValueError):
+            worker.scheduler.close_group("two words", b"")
+
     def test_both_kinds_go_in_turns(self, worker):
         worker.push(Request(A), Request(B))
         worker.until(lambda: worker.scheduler.book.ready == 2)

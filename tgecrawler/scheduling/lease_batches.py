@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tgecrawler.scheduling.engine_view import EngineView
     from tgecrawler.scheduling.lease_book import Lease, LeaseBook
-    from tgecrawler.scheduling.outbox import Outbox, Parcel
+    from tgecrawler.scheduling.lease_outbox import Outbox, Parcel
 
 MOST_SAID = 1_000  # of each kind, in one batch
 

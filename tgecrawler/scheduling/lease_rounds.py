@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from tgecrawler.redis_link import REDIS_FAILURES
-from tgecrawler.scheduling.outbox import MOST_OFFERS
+from tgecrawler.scheduling.lease_outbox import MOST_OFFERS
 from tgecrawler.scheduling.queue_values import Ack
 from tgecrawler.scheduling.request_json import RequestError
 
@@ -65,6 +65,9 @@ class Desk(Protocol):
 
     def group_closed(self, closed: ClosedGroup) -> None:
         """Hear that a group is done."""
+
+    def buried(self, count: int) -> None:
+        """Hear that requests were put with the dead ones, whoever had them."""
 
     def is_busy(self) -> bool:
         """Return whether there is something to do here that is not in the queue."""
@@ -213,7 +216,8 @@ class LeaseRounds:
             desk.group_closed(closed)
         desk.count("tge/queue/rounds")
         desk.count("tge/queue/reclaimed", result.reclaimed)
-        desk.count("tge/queue/dead", result.buried)
+        if result.buried:
+            desk.buried(result.buried)
         self._there_is_more = 0 < said.batch.want == len(result.leased)
         self._wait_s = IDLE_S if result.wait_s is None else min(IDLE_S, result.wait_s)
         self.is_quiet = (
@@ -252,6 +256,7 @@ class LeaseRounds:
     async def _outlast(self, error: Exception) -> None:
         """Wait for Redis; longer each time."""
         self.desk.count("tge/queue/redis_errors")
+        self.is_quiet = False
         if not self._failures:
             self._away_since_s = time.monotonic()
             logger.warning(

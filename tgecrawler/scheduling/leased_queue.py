@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 MOST_WANTED = 300  # leases of one round
 MOST_PRIORITY = 2**14 - 1  # beside 38 bits of a running number, within the 53 of a score
-LONGEST_NAME = 256
 LONGEST_REASON = 300
 RETRY_S = 5.0
 
@@ -100,9 +99,6 @@ class LeasedQueue(QueueUpkeep):
 
         Where the answer was not heard (a connection broke), the same `batch` object given
         again has its effects once. An answer that is an error had none.
-
-        Raises:
-            ValueError: an id, host or group that does not fit into a key.
         """
         if batch is not self._unheard:
             self._number += 1
@@ -142,7 +138,7 @@ class LeasedQueue(QueueUpkeep):
                     ack.id,
                     ack.token,
                     ack.verdict,
-                    ack.reason[:LONGEST_REASON],
+                    ack.reason[:LONGEST_REASON].encode(errors="replace").decode(),
                     int(ack.delay_s * 1000),
                     int(ack.until_s * 1000),
                     int(ack.unfinished),
@@ -150,7 +146,7 @@ class LeasedQueue(QueueUpkeep):
                 )
                 for ack in batch.acks
             ],
-            "closes": [(_named(close.group), close.unfinished) for close in batch.closes],
+            "closes": [(close.group, close.unfinished) for close in batch.closes],
             "want": min(max(batch.want, 0), MOST_WANTED),
             "mine": batch.mine,
         }
@@ -188,27 +184,14 @@ class LeasedQueue(QueueUpkeep):
 
 
 def _told(offer: Offer) -> tuple[str, str, int, int, str, int]:
-    if any(character in offer.host for character in "\t\n") or len(offer.host) > LONGEST_NAME:
-        raise ValueError(f"not a host: {offer.host!r}")
     return (
-        _named(offer.id),
+        offer.id,
         offer.host,
         max(-MOST_PRIORITY, min(MOST_PRIORITY, offer.priority)),
         int(offer.delay_s * 1000),
-        _named(offer.group) if offer.group else "",
+        offer.group,
         int(offer.bounded),
     )
-
-
-def _named(name: str) -> str:
-    """Return a name that can stand in a key and in a line.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    if not name or len(name) > LONGEST_NAME or not all("!" <= letter <= "~" for letter in name):
-        raise ValueError(f"not printable ASCII of at most {LONGEST_NAME} characters: {name!r}")
-    return name
 
 
 def _beside(rows: Any, payloads: Sequence[bytes]) -> Iterable[tuple[Any, bytes]]:

@@ -30,9 +30,9 @@ from tgecrawler.scheduling.engine_view import EngineView
 from tgecrawler.scheduling.host_gate import host_key
 from tgecrawler.scheduling.lease_batches import LeaseBatches
 from tgecrawler.scheduling.lease_book import TOKEN, LeaseBook
+from tgecrawler.scheduling.lease_outbox import Outbox
 from tgecrawler.scheduling.lease_rounds import LeaseRounds
 from tgecrawler.scheduling.leased_queue import RETRY_S, LeasedQueue
-from tgecrawler.scheduling.outbox import Outbox
 from tgecrawler.scheduling.queue_upkeep import queue_prefix
 from tgecrawler.scheduling.queue_values import Close, Offer
 from tgecrawler.scheduling.recent_prints import RecentPrints
@@ -323,6 +323,11 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
         """Tell the spider that a group is done."""
         _tell(self.on_group_closed, closed.group, closed.payload, closed.unfinished)
 
+    def buried(self, count: int) -> None:
+        """Count the dead; their fingerprints may be offered anew."""
+        self.count("tge/queue/dead", count)
+        self._recent.clear()
+
     def is_busy(self) -> bool:
         """Return whether this process has something to do that is not in the queue."""
         own = len(self.view.requests) - self.book.running
@@ -357,21 +362,23 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
         if request.errback == self._pass_failure:  # a copy of a leased request
             request.errback = None
         try:
-            payload = request_json.dumps(request, self.spider)
-        except request_json.RequestError as error:
+            offer = self._offer_of(request, fingerprint)
+        except ValueError as error:
             return self._keep_here(request, error)
-        offer = Offer(
+        self.outbox.put(request, offer)
+        self.rounds.note_change()
+        return True
+
+    def _offer_of(self, request: Request, fingerprint: bytes) -> Offer:
+        return Offer(
             id=request.meta.get(LEASE_ID) or fingerprint.hex() or uuid.uuid4().hex,
             host=host_key(request.url),
             priority=request.priority,
-            payload=payload,
+            payload=request_json.dumps(request, self.spider),
             fingerprint=fingerprint,
             group=request.meta.get(LEASE_GROUP, ""),
             bounded=self._is_bounded(request),
         )
-        self.outbox.put(request, offer)
-        self.rounds.note_change()
-        return True
 
     def _keep_here(self, request: Request, error: Exception) -> bool:
         name = "scheduler/unserializable"

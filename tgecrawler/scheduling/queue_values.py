@@ -9,6 +9,18 @@ PushStatus = Literal["new", "queued", "seen", "full"]
 MarkStatus = Literal["new", "seen", "lost"]
 Verdict = Literal["done", "failed", "refused", "released", "later"]
 
+LONGEST_NAME = 256
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot stand in a key and in a line.
+
+    Raises:
+        ValueError: it is not printable ASCII, or too long.
+    """
+    if not name or len(name) > LONGEST_NAME or not all("!" <= letter <= "~" for letter in name):
+        raise ValueError(f"not printable ASCII of at most {LONGEST_NAME} characters: {name!r:.300}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -24,6 +36,9 @@ class Offer:
         delay_s: it is handed out so much later.
         group: whose account it is on; printable ASCII.
         bounded: a full queue does not take it.
+
+    Raises:
+        ValueError: id, group or host cannot stand in a key.
     """
 
     id: str
@@ -34,6 +49,13 @@ class Offer:
     delay_s: float = 0.0
     group: str = ""
     bounded: bool = True
+
+    def __post_init__(self) -> None:
+        check_name(self.id)
+        if self.group:
+            check_name(self.group)
+        if len(self.host.encode()) > LONGEST_NAME or "\t" in self.host or "\n" in self.host:
+            raise ValueError(f"not a host: {self.host!r:.300}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +106,18 @@ class Ack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
-    """All requests of a group were offered."""
+    """All requests of a group were offered.
+
+    Raises:
+        ValueError: the group cannot stand in a key.
+    """
 
     group: str
     payload: bytes
     unfinished: int = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.group)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
