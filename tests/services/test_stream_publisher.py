@@ -172,15 +172,15 @@ def test_two_writers_and_two_publishers_and_a_reader_that_misses_none(engine, cl
     ):
         assert one.stdout.readline()
         assert other.stdout.readline()
-        deadline = time.monotonic() + 4
-        while time.monotonic() < deadline:
+        enough_s, deadline = time.monotonic() + 3, time.monotonic() + 60
+        while time.monotonic() < enough_s or len(seen) < 300:
+            assert time.monotonic() < deadline
             query = sa.select(OUTBOX.c.id).where(OUTBOX.c.id > (seen[-1] if seen else 0))
             with reading.connect() as connection:
                 seen += connection.scalars(query.order_by(OUTBOX.c.id))
     reading.dispose()
     Publisher(engine, client, MOST).publish()
     stored = [row.id for row in rows(engine)]
-    assert len(stored) > 100
     assert seen == stored[: len(seen)]
     assert [number_of(one.id) for one in messages(client)] == stored
     assert set(alerts(client)) == {alert.id for alert in recent_alerts(engine, limit=MOST)}
