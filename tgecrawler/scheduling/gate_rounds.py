@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 EXPIRY_S = 15.0  # a turn whose worker is not heard of for so long is free again
 HEARTBEAT_S = 3.0
-GATHER_S = 0.003  # what comes within it goes in one round trip; much less than any gap
+GATHER_S = 0.003  # least time between two rounds; what comes within it goes together
 SETTLE_S = HEARTBEAT_S + 1.0  # after a loss: by then whoever runs has said so
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -119,6 +119,7 @@ class GateRounds:
         self._held: dict[str, Place] = {}
         self._asking: dict[str, Place] = {}
         self._news = _News()
+        self._ended_s = 0.0
         self._beat_at_s = 0.0
         self._quiet_until_s = 0.0
         self._pause_s = FIRST_PAUSE_S
@@ -189,7 +190,8 @@ class GateRounds:
     async def _run(self) -> None:
         while not self._closed:
             await self._work.wait()
-            await asyncio.sleep(GATHER_S)
+            # at least once round the loop: an answer is told in the breath in which its turn ends
+            await asyncio.sleep(max(0.0, self._ended_s + GATHER_S - time.monotonic()))
             self._work.clear()
             was_away = self.away
             may_ask = not was_away and time.monotonic() >= self._quiet_until_s
@@ -229,6 +231,7 @@ class GateRounds:
             self._news = news.before(self._news)
             raise
         self.rounds += 1
+        self._ended_s = time.monotonic()
         self._epoch = epoch.decode()
         if beats:
             self._beat_at_s = now_s + HEARTBEAT_S
