@@ -33,7 +33,7 @@ from tgecrawler.stream.reader import StreamReader
 QUEUE = "{tge:1:queue:rss}:"
 TEND_EVERY_S = 0.05
 LOOK_EVERY_S = 0.2
-PATIENCE_S = 900.0
+PATIENCE_S = 3_600.0
 MOST_CYCLES = 3
 STREAM_QUIET_S = 1.0
 
