@@ -33,6 +33,7 @@ from tgecrawler.stream.reader import StreamReader
 QUEUE = "{tge:1:queue:rss}:"
 TEND_EVERY_S = 0.05
 LOOK_EVERY_S = 0.2
+SOON_S = 0.3  # after a kill, something else happens
 PATIENCE_S = 3_600.0
 MOST_CYCLES = 3
 STREAM_QUIET_S = 1.0
@@ -40,13 +41,13 @@ STREAM_QUIET_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What befalls a crew, spread over the time that the kills take.
+    """What befalls a crew; all else is spread over the kills.
 
     Attributes:
         kills: with SIGKILL, one after the other, of a random one of the workers that have
-            fetched pages since they were started; where there is none, of any.
-        pause_s: shortest and longest time between two of them. None: they are spread over
-            the pages that are to be fetched, however long those take.
+            fetched pages since they were started.
+        pause_s: shortest and longest time between two of them; longer where nobody has
+            come so far. None: they are spread over the pages that are to be fetched.
         redis_restarts: one in three with SIGKILL, the others in order.
         redis_away_s: once, Redis is stopped for so long; 0 = never.
         database_restarts: of PostgreSQL, every second one as a crash.
@@ -134,9 +135,10 @@ class Disasters:
         self.database = database
         self.dice = random.Random(plan.seed)
         self.kills = 0
+        self._kill_at = 0.0  # by the clock, or a number of pages
+        self._after = self._spread()
         self._order = itertools.count()
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._back: list[tuple[float, int, Callable[[], None]]] = []
+        self._soon: list[tuple[float, int, Callable[[], None]]] = []
 
     def run(self) -> float:
         """Return how long it took, once all is over and the servers are there.
@@ -145,63 +147,61 @@ class Disasters:
             RuntimeError: it takes too long.
         """
         started_s = time.monotonic()
-        while not self.tail.pages:
-            self._wait(started_s)
-        begun_s = time.monotonic()
-        self._schedule()
-        while self._due or self._back:
-            self._wait(started_s)
-            by_pages = self.plan.pause_s is None
-            now_s = time.monotonic()
-            _let_happen(self._back, now_s)
-            _let_happen(self._due, len(self.tail.pages) if by_pages else now_s - begun_s)
-        return time.monotonic() - begun_s
+        self._plan_kill()
+        while self.kills < self.plan.kills or self._soon:
+            self.crew.tend()
+            self.tail.look()
+            if self._soon and self._soon[0][0] <= time.monotonic():
+                heapq.heappop(self._soon)[2]()
+            if self.kills < self.plan.kills and self._is_time_to_kill():
+                self._kill()
+            time.sleep(TEND_EVERY_S)
+            if time.monotonic() > started_s + PATIENCE_S:
+                raise RuntimeError(f"{self.kills} kills only: {self.crew.said[-3_000:]}")
+        return time.monotonic() - started_s
 
-    def _wait(self, started_s: float) -> None:
-        self.crew.tend()
-        self.tail.look()
-        time.sleep(TEND_EVERY_S)
-        if time.monotonic() > started_s + PATIENCE_S:
-            raise RuntimeError(f"{len(self.tail.pages)} pages only: {self.crew.said[-3_000:]}")
-
-    def _at(self, at: float, happen: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (at, next(self._order), happen))
-
-    def _in(self, wait_s: float, happen: Callable[[], None]) -> None:
-        heapq.heappush(self._back, (time.monotonic() + wait_s, next(self._order), happen))
-
-    def _schedule(self) -> None:
+    def _spread(self) -> dict[int, list[Callable[[], None]]]:
+        """Return what happens after which kill."""
         plan = self.plan
-        if plan.pause_s is None:
-            moments = [self.pages * (n + 1) / (plan.kills + 2) for n in range(plan.kills)]
-        else:
-            pauses = (self.dice.uniform(*plan.pause_s) for _ in range(plan.kills))
-            moments = list(itertools.accumulate(pauses))
-        for at in moments:
-            self._at(at, self._kill)
         restarts = [self._kill_redis if n % 3 == 1 else self._restart_redis
                     for n in range(plan.redis_restarts)]  # fmt: skip
         if plan.redis_away_s:
             restarts.insert(len(restarts) // 2, self._send_redis_away)
-        for n, restart in enumerate(restarts):
-            self._at(moments[-1] * (n + 1) / (len(restarts) + 1), restart)
-        for n in range(plan.database_restarts):
-            restart = self._crash_database if n % 2 else self._restart_database
-            self._at(moments[-1] * (n + 0.7) / plan.database_restarts, restart)
+        others = [self._crash_database if n % 2 else self._restart_database
+                  for n in range(plan.database_restarts)]  # fmt: skip
         if plan.frozen_s:
-            self._at(moments[-1] * 0.3, self._freeze)
+            others.insert(0, self._freeze)
+        after: dict[int, list[Callable[[], None]]] = {}
+        for row in (restarts, others):
+            for n, happen in enumerate(row):
+                after.setdefault(1 + plan.kills * n // len(row), []).append(happen)
+        return after
+
+    def _plan_kill(self) -> None:
+        if self.plan.pause_s is None:
+            self._kill_at = self.pages * (self.kills + 0.5) / (self.plan.kills + 1)
+        else:
+            self._kill_at = time.monotonic() + self.dice.uniform(*self.plan.pause_s)
+
+    def _is_time_to_kill(self) -> bool:
+        now = len(self.tail.pages) if self.plan.pause_s is None else time.monotonic()
+        return now >= self._kill_at
 
     def _kill(self) -> None:
-        self.tail.look()
-        alive = [worker for worker in self.crew.workers if worker.runs and not worker.frozen]
-        if alive:
-            self.dice.choice([one for one in alive if self._works(one)] or alive).kill()
+        at_work = [worker for worker in self.crew.workers if self._works(worker)]
+        if at_work:
+            self.dice.choice(at_work).kill()
             self.kills += 1
-        else:
-            self._in(TEND_EVERY_S, self._kill)
+            self._plan_kill()
+            for happen in self._after.get(self.kills, ()):
+                self._in(SOON_S, happen)
 
     def _works(self, worker: Worker) -> bool:
-        return self.tail.last_s.get(worker.name, 0.0) > worker.started_s
+        is_awake = worker.runs and not worker.frozen
+        return is_awake and self.tail.last_s.get(worker.name, 0.0) > worker.started_s
+
+    def _in(self, wait_s: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._soon, (time.monotonic() + wait_s, next(self._order), happen))
 
     def _restart_redis(self) -> None:
         if not self._is_away(self._restart_redis):
@@ -234,12 +234,6 @@ class Disasters:
         worker = self.dice.choice([one for one in self.crew.workers if one.runs])
         worker.signal(signal.SIGSTOP)
         self._in(self.plan.frozen_s, lambda: worker.signal(signal.SIGCONT))
-
-
-def _let_happen(due: list[tuple[float, int, Callable[[], None]]], now: float) -> None:
-    if due and due[0][0] <= now:
-        _, _, happen = heapq.heappop(due)
-        happen()
 
 
 class Watch:
