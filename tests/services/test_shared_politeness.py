@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).resolve().parent
 GAP_S = 0.2
-# What the server logs late on a busy machine shortens the next gap in its log by as much. It
-# does so little that this is a few milliseconds; without a gate there would be no gap at all.
-LATE_S = 0.05
+# A worker that is interrupted between its turn and its sending is late, and the gap that follows
+# is shorter by as much; on a busy machine some milliseconds. Without a gate there would be none.
+LATE_S = 0.02
 
 
 class Fleet:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from redis import RedisError
 
-from tgecrawler.scheduling.shared_clock import FinishedPoll
+from tgecrawler.scheduling.shared_clock import FinishedPoll, Taking
 from tgecrawler.storage.polls import read_polls
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scrapy import Request
 
     from tgecrawler.items import Outcome
-    from tgecrawler.scheduling.shared_clock import Plan, SharedClock, TakenPoll, Taking
+    from tgecrawler.scheduling.shared_clock import Plan, SharedClock, TakenPoll
     from tgecrawler.spiders.polls import PollBook
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ AWAY_PAUSE_S = 1.0
 OVERDUE_AFTER = timedelta(hours=1)
 LONGEST_POLL = timedelta(minutes=15)  # then another worker may have the source
 FRESH_FOR = timedelta(minutes=1)
+CLOSE_S = 6.0  # for what is being said to Redis when the crawl ends
 
 
 class PollLease:
@@ -98,6 +99,7 @@ class SharedPolls:
         self._to_tell = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
         self._away = False
+        self._closing = False
         book.on_settled = self._note_settled
 
     async def requests(
@@ -121,7 +123,7 @@ class SharedPolls:
         listed = tuple(slugs)
         if plan == "cycle":
             await self._begin(listed, only_due=only_due)
-        while True:
+        while not self._closing:
             taking = await self._take(listed, plan)
             for poll in taking.taken:
                 await self._adopt(poll)
@@ -144,9 +146,13 @@ class SharedPolls:
 
     async def close(self) -> None:
         """Tell what is left to be told, and give back what is not finished."""
+        # No cancelling first: a command that is under way may swallow that.
+        self._closing = True
+        self._to_tell.set()
+        self._wake.set()
         if self._telling is not None:
+            await asyncio.wait([self._telling], timeout=CLOSE_S)
             self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
         with suppress(RedisError):  # what is not told runs out, and is polled again
             await self._tell()
             if self.leases:
@@ -156,7 +162,7 @@ class SharedPolls:
         epoch = datetime.fromtimestamp(0, UTC)
         due = {slug: self.book.due_at(slug, epoch) if only_due else epoch for slug in slugs}
         within_s = self.book.bounds.shortest_s
-        while True:
+        while not self._closing:
             try:
                 begun = await self.clock.begin_cycle(due, within_s=within_s)
             except RedisError as error:
@@ -172,7 +178,7 @@ class SharedPolls:
             return
 
     async def _take(self, slugs: Iterable[str], plan: Plan) -> Taking:
-        while True:
+        while not self._closing:
             now = datetime.now(UTC)
             unanswered = sum(lease.unanswered for lease in self.leases.values())
             due = {slug: self.book.due_at(slug, now) for slug in slugs}
@@ -183,6 +189,7 @@ class SharedPolls:
                 continue
             self._back()
             return taking
+        return Taking((), 0, None)
 
     async def _adopt(self, poll: TakenPoll) -> None:
         """Take over what is known of a source; from the database where Redis has lost it."""
@@ -192,10 +199,12 @@ class SharedPolls:
             self.book.reload(await asyncio.to_thread(read_polls, self.book.store.engine))
         self.book.adopt(poll.slug, poll.state, poll.settled)
 
-    async def _pause(self, wait_s: float | None) -> None:
+    async def _pause(self, wait_s: float | None, *, longest_s: float = LONGEST_PAUSE_S) -> None:
+        if self._closing:
+            return
         self._wake.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(LONGEST_PAUSE_S, max(0.05, wait_s or 0.0))):
+            async with asyncio.timeout(min(longest_s, max(0.05, wait_s or 0.0))):
                 await self._wake.wait()
 
     def _at_rest(self, lease: PollLease) -> None:
@@ -210,7 +219,7 @@ class SharedPolls:
         self._to_tell.set()
 
     async def _tell_for_ever(self) -> None:
-        while True:
+        while not self._closing:
             self._to_tell.clear()
             if not self._finished and not self._settled:  # what failed is told again
                 with suppress(TimeoutError):
@@ -254,7 +263,7 @@ class SharedPolls:
         if not self._away:
             logger.error("redis: %s; nothing new is polled until it is back", error)
         self._away = True
-        await asyncio.sleep(AWAY_PAUSE_S)
+        await self._pause(AWAY_PAUSE_S, longest_s=AWAY_PAUSE_S)
 
     def _back(self) -> None:
         if self._away:
