@@ -97,6 +97,9 @@ def test_one_worker_does_what_a_single_process_does(project: Project, web: Web) 
     report = project.crawl("rss")
     assert report["outcomes"] == single["outcomes"]
     assert report["requests"] == single["requests"]
+    assert single["queue"] is None
+    assert report["queue"]["rounds"]
+    assert not report["queue"]["redis_errors"]
 
 
 def test_three_workers_store_what_one_process_does(project: Project, web: Web) -> None:

@@ -6,8 +6,8 @@ PostgreSQL of their own, and one of these is killed half way. The rows must be t
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -56,9 +56,7 @@ TOGETHER = ALONE | {
     "TGE_LEASE_S": "3",
     "TGE_DATABASE_BATCH_AGE_S": "0.2",  # so that half of the rows are there half way
     "CONCURRENT_REQUESTS": "8",
-    "STATS_DUMP": "1",
 }
-RECLAIMED = re.compile(r"'tge/queue/reclaimed': (\d+)")
 
 
 class DemoError(UserError):
@@ -101,6 +99,10 @@ class Place:
     def sources(self) -> Path:
         return self.folder / "sources.yaml"
 
+    def report(self, name: str) -> Path:
+        """Return where a crawl's report is."""
+        return self.folder / f"{name}.json"
+
     def start(self, name: str, settings: Mapping[str, str]) -> Worker:
         """Return a crawl that has begun; its log is beside the others."""
         watchlist = resources.files(__package__) / "watchlist.yaml"
@@ -109,7 +111,7 @@ class Place:
             "TGE_SOURCES": str(self.sources),
             "TGE_WATCHLIST": str(watchlist),
             "TGE_SPOOL_PATH": str(self.folder / f"{name}.spool"),
-            "TGE_STATS_JSON": str(self.folder / f"{name}.json"),
+            "TGE_STATS_JSON": str(self.report(name)),
             **settings,
         }
         # by the environment: every user of the machine can read a command line
@@ -187,8 +189,8 @@ def _crawl_together(
     others = [worker for worker in workers if worker is not kill.worker]
     _finish(others)
     print(f"the others: done {time.monotonic() - began_s:.1f} s after the start, {_told(database)}")
-    logs = [worker.log.read_text(encoding="utf-8", errors="replace") for worker in others]
-    return sum(int(found[1]) for log in logs for found in RECLAIMED.finditer(log))
+    reports = [json.loads(place.report(worker.name).read_bytes()) for worker in others]
+    return sum(int(report["queue"]["reclaimed"]) for report in reports)
 
 
 def _kill_half_way(workers: list[Worker], client: Redis, database: str, whole: int) -> Kill:
