@@ -40,6 +40,7 @@ PROJECTS = 100_000
 BATCH = 500
 COMPARED = 3_000
 ROUNDS = 5
+TOLD_ROUNDS = 3
 MESSAGES_A_SECOND = 1_000
 MOST = 1_000_000
 DURABLE = {"listen_addresses": "127.0.0.1", "timezone": "UTC"}
@@ -80,31 +81,36 @@ def _telling(name: str, engine: sa.Engine) -> list[Row]:
     there = counts(engine)
     if there["alerts"] < ALERTS:
         raise RuntimeError(f"only {there['alerts']} alerts were made")
-    with _redis() as server:
-        began = time.perf_counter()
-        reading = threading.Thread(target=_publish, args=(engine, server.url))
-        reading.start()
-        messages = _read(server.url, there["outbox"])
-        took_s = time.perf_counter() - began
-        reading.join()
-        with server.client() as client:
-            size = client.memory_usage(STREAM, samples=0) / client.xlen(STREAM)
-            packed = [
-                len(fields.get(b"zstd") or fields.get(b"json") or b"")
-                for _, fields in client.xrange(STREAM, count=10_000)
-            ]
+    rates: list[float] = []
+    for _ in range(TOLD_ROUNDS):
+        with _redis() as server:
+            began = time.perf_counter()
+            publishing = threading.Thread(target=_publish, args=(engine, server.url))
+            publishing.start()
+            messages = _read(server.url, there["outbox"])
+            rates.append(messages / (time.perf_counter() - began))
+            publishing.join()
+            size, body = _sizes(server)
     publisher_us, reader_us = _processor_us(engine)
     engine.dispose()
-    rate = messages / took_s
+    rate = statistics.median(rates)
     note = f"{messages} messages of {there['alerts']} alerts and {there['events']} events"
     return [
         Row(f"{name}: 1,000 messages from outbox to group", 1_000 / rate, "s",
             1_000 / MESSAGES_A_SECOND, f"{rate:.0f} a second; {note}"),
         Row(f"{name}: processor of the publisher for a message", publisher_us, "us"),
         Row(f"{name}: processor of a reader for a message", reader_us, "us"),
-        Row(f"{name}: a message in Redis", size, "bytes", None,
-            f"its body {statistics.mean(packed):.0f}"),
+        Row(f"{name}: a message in Redis", size, "bytes", None, f"its body {body:.0f}"),
     ]  # fmt: skip
+
+
+def _sizes(server: RedisServer) -> tuple[float, float]:
+    """Return how many bytes a message takes in Redis, and how many its body has."""
+    with server.client() as client:
+        size = client.memory_usage(STREAM, samples=0) / client.xlen(STREAM)
+        entries = client.xrange(STREAM, count=10_000)
+    bodies = [fields.get(b"zstd") or fields.get(b"json") or b"" for _, fields in entries]
+    return size, statistics.mean(map(len, bodies))
 
 
 def _write(engine: sa.Engine, mentions: list[Any], size: int = BATCH, *, announces: bool) -> None:
