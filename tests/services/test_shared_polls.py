@@ -127,6 +127,31 @@ def test_a_cycle_ends_for_all_once_each_source_was_asked(store: Store, redis_url
     play(store, redis_url, scene)
 
 
+def test_a_worker_that_is_busy_reading_leaves_the_rest_to_the_others(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_polls, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(shared_polls, "MOST_BEING_READ", 1)
+
+    async def scene(one: Worker, other: Worker) -> None:
+        ones = one.requests()
+        first = slug_of(await anext(ones))
+        lease = one.polls.leases[first]
+        lease.opened()
+        one.polls.answered(first)
+        waiting = asyncio.ensure_future(rest_of(ones))
+        await asyncio.sleep(0.3)
+        assert set(one.polls.leases) == {first}
+        async with asyncio.timeout(10):
+            second = slug_of(await anext(other.requests()))
+        assert {first, second} == set(SLUGS)
+        await other.read(second)
+        lease.handed_over()  # it is read to the end, and there is nothing left
+        assert await waiting == []
+
+    play(store, redis_url, scene)
+
+
 def test_what_one_worker_learnt_is_known_to_the_next(store: Store, redis_url: str) -> None:
     async def scene(one: Worker, other: Worker) -> None:
         async for request in one.requests():

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_UNANSWERED = 128  # polls that a worker has under way: the others want some, too
-LONGEST_PAUSE_S = 0.5  # between two looks at the clock
+# Polls that a worker has under way: the others want some, too. Reading a body keeps the
+# processor busy, and the bodies that a worker has not read to the end when it dies are read anew.
+MOST_UNANSWERED = 128
+MOST_BEING_READ = 8
+MOST_AT_ONCE = 4  # taken by one look at the clock
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.5  # between two looks
 AWAY_PAUSE_S = 1.0
 # A poll whose answer got lost in a fault of ours is made again after so long.
 OVERDUE_AFTER = timedelta(hours=1)
@@ -47,6 +51,11 @@ class PollLease:
         self.unanswered = 0
         self._entries = 0
         self._at_rest = at_rest
+
+    @property
+    def is_being_read(self) -> bool:
+        """Whether it has brought entries that are not decided or handed over."""
+        return self._entries > 0
 
     def asked(self) -> None:
         """Note a request to the source."""
@@ -132,7 +141,8 @@ class SharedPolls:
                 yield ask(poll.slug)
             if plan == "cycle" and not taking.left:
                 return
-            await self._pause(taking.wait_s)
+            # with no room, one that comes to rest ends the pause
+            await self._pause(taking.wait_s if self._room() else LONGEST_PAUSE_S)
 
     def asked(self, slug: str) -> None:
         """Note a request to a source."""
@@ -180,16 +190,23 @@ class SharedPolls:
     async def _take(self, slugs: Iterable[str], plan: Plan) -> Taking:
         while not self._closing:
             now = datetime.now(UTC)
-            unanswered = sum(lease.unanswered for lease in self.leases.values())
             due = {slug: self.book.due_at(slug, now) for slug in slugs}
             try:
-                taking = await self.clock.take(plan, due, max(0, MOST_UNANSWERED - unanswered))
+                taking = await self.clock.take(plan, due, self._room())
             except RedisError as error:
                 await self._outlast(error)
                 continue
             self._back()
             return taking
         return Taking((), 0, None)
+
+    def _room(self) -> int:
+        """Return how many polls may be taken now."""
+        leases = self.leases.values()
+        if sum(lease.is_being_read for lease in leases) >= MOST_BEING_READ:
+            return 0
+        unanswered = sum(lease.unanswered for lease in leases)
+        return max(0, min(MOST_AT_ONCE, MOST_UNANSWERED - unanswered))
 
     async def _adopt(self, poll: TakenPoll) -> None:
         """Take over what is known of a source; from the database where Redis has lost it."""
@@ -204,7 +221,7 @@ class SharedPolls:
             return
         self._wake.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(longest_s, max(0.05, wait_s or 0.0))):
+            async with asyncio.timeout(min(longest_s, max(SHORTEST_PAUSE_S, wait_s or 0.0))):
                 await self._wake.wait()
 
     def _at_rest(self, lease: PollLease) -> None:
