@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scrapy.utils.test import get_crawler
 
 from tgecrawler.domain.fingerprint import content_key, rules_key
 from tgecrawler.domain.polling import PollBounds
+from tgecrawler.errors import DatabaseError
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
 from tgecrawler.fleet import shared_polls
@@ -245,3 +247,35 @@ def test_a_redis_that_is_away_is_said_once(
         asyncio.run(scene())
     finally:
         server.stop()
+
+
+def test_polling_goes_on_though_neither_redis_nor_the_database_know_anything(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_: object) -> None:
+        raise DatabaseError("it is away")
+
+    monkeypatch.setattr(shared_polls, "read_polls", away)
+    monkeypatch.setattr(shared_polls, "FRESH_FOR", timedelta(0))
+
+    async def scene(one: Worker, other: Worker) -> None:
+        requests = one.requests("due")
+        assert {slug_of(await anext(requests)) for _ in SLUGS} == set(SLUGS)
+
+    play(store, redis_url, scene)
+    assert "it is away" in caplog.text
+
+
+def test_what_the_database_does_not_know_yet_is_not_forgotten_for_it(
+    store: Store, redis_url: str
+) -> None:
+    async def scene(one: Worker, other: Worker) -> None:
+        one.book.read("desk", [], datetime.now(UTC))
+        ours = one.book.polls["desk"].state
+        one.book.reload({"desk": replace(ours, polled_at=datetime(2026, 1, 1, tzinfo=UTC))})
+        assert one.book.polls["desk"].state == ours
+        theirs = replace(ours, polled_at=datetime.now(UTC), etag="newer")
+        one.book.reload({"desk": theirs})
+        assert one.book.polls["desk"].state == theirs
+
+    play(store, redis_url, scene)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from redis import RedisError
 
+from tgecrawler.errors import DatabaseError
 from tgecrawler.scheduling.shared_clock import FinishedPoll, Taking
 from tgecrawler.storage.polls import read_polls
 
@@ -213,7 +214,12 @@ class SharedPolls:
         now = datetime.now(UTC)
         if not poll.state and now - self._read_at > FRESH_FOR:
             self._read_at = now
-            self.book.reload(await asyncio.to_thread(read_polls, self.book.store.engine))
+            try:
+                stored = await asyncio.to_thread(read_polls, self.book.store.engine)
+            except DatabaseError as error:  # then by what this process knows
+                logger.error("database: what it knows of sources is not known: %s", error)
+            else:
+                self.book.reload(stored)
         self.book.adopt(poll.slug, poll.state, poll.settled)
 
     async def _pause(self, wait_s: float | None, *, longest_s: float = LONGEST_PAUSE_S) -> None:
