@@ -179,7 +179,18 @@ def test_a_body_whose_entries_were_all_on_their_way_is_its_readers_to_settle(
 ) -> None:
     _, (request,) = reader.read("x")
     reader.queue.on_pushed(request, "queued")
-    assert [body.settled for body in reader.book.settled] == [False]
+    (body,) = reader.book.settled
+    assert (body.settled, body.is_wanted_again) == (False, True)
+
+
+def test_a_page_that_comes_before_the_queue_has_answered_is_made_again(reader: Process) -> None:
+    """It is of an earlier body, whose entry is open here for the sake of a later one."""
+    _, (request,) = reader.read("x")
+    assert reader.arrive(request) is None
+    assert reader.queue.holds == {reader.request: 1}
+    reader.queue.on_pushed(request, "queued")
+    assert reader.queue.released == [(True, True)]
+    assert reader.ledger.book.balanced
 
 
 @pytest.mark.parametrize(
