@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tgecrawler.domain.delivery import DeliveredBody, Delivery
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.fleet.shared_pages import SharedPages
 from tgecrawler.items import Entry
+from tgecrawler.spiders.rss import RssSpider
 from tgecrawler.spiders.waiting import NamedSource, Waiting
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -212,3 +214,14 @@ def test_a_page_of_a_resting_host_is_put_off(reader: Process, fetcher: Process) 
     fetcher.pages.put_off(request, until)
     assert fetcher.queue.put_off_until == [until]
     assert fetcher.ledger.book.seen == 0
+
+
+def test_a_page_bears_its_own_entry(reader: Process, fetcher: Process) -> None:
+    """What comes from Redis may say otherwise, and two of one key would take each other's."""
+    _, requests = reader.read("x", "y")
+    spider = RssSpider()
+    spider.fleet = SimpleNamespace(pages=fetcher.pages)  # type: ignore[assignment]
+    assert spider._arrived(requests[0], "x", requests[0].cb_kwargs["waiting"])
+    with pytest.raises(ValueError, match="another entry"):
+        spider._arrived(requests[1], "x", requests[1].cb_kwargs["waiting"])
+    assert fetcher.ledger.book.seen == 1
