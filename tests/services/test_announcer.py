@@ -251,6 +251,15 @@ def test_follow_prints_what_the_list_prints(store, client, following, tmp_path):
 
 
 @pytest.mark.slow
+def test_follow_passes_over_what_is_no_alert_of_ours(store, client, following):
+    fields = {"kind": "alert", "id": "1", "change": "new", "at": "2026-03-01T08:00:00Z"}
+    client.xadd("{tge:1:stream}", fields | {"json": '{"title": 1}'}, "1-1")
+    process = following("--group", "me", "--min-score", "0.5")
+    assert process.stderr.readline() == "passing over 1-1, which is no alert of ours\n"
+    wait_for(lambda: client.xpending("{tge:1:stream}", "me")["pending"] == 0)
+
+
+@pytest.mark.slow
 def test_follow_begins_now_and_waits_for_redis(store, server, following):
     with server.client() as client:
         tell(store, client, 1)

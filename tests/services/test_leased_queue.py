@@ -571,6 +571,25 @@ class TestRedisFails:
         one.round(acks=(Ack(id="a", token=result.leased[0].token, verdict="done"),))
         assert one.stats().requests == 1
 
+    def test_a_group_that_was_closed_unheard_is_closed_once(self, one, two, monkeypatch):
+        """Also where another worker has decided its last request before it is said again."""
+        one.push(offer("a", group="g"))
+        two.lease()
+        batch = Batch(closes=(Close(group="g", payload=b"p"),))
+        real = type(one.queue)._round.run
+
+        async def unheard(*args):
+            await real(*args)
+            raise RedisConnectionError("lost")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(one.queue)._round, "run", unheard)
+            with pytest.raises(RedisConnectionError):
+                one.run(one.queue.round(batch))
+        (closed,) = two.ack("a", unfinished=True).closed_groups
+        assert (closed.payload, closed.unfinished) == (b"p", 1)
+        assert one.run(one.queue.round(batch)).closed_groups == ()
+
     def test_a_full_redis_takes_no_offers_but_goes_on(self, one, client):
         one.push(*(offer(str(at)) for at in range(5)))
         one.lease(2)

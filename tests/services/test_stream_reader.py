@@ -108,6 +108,7 @@ def test_entries_of_others_are_passed_over(client, filled, caplog):
         {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "json": "{"},
         {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "json": "[1]"},
         {"kind": "alert", "id": "1", "change": "new", "at": "yesterday", "json": "{}"},
+        {"kind": "alert", "id": "1", "change": "new", "at": "0001-01-01T00:00:00+14:00"},
         {"kind": "alert", "id": b"\xff", "change": "new", "at": NOW.isoformat()},
         {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "zstd": "no"},
         {"kind": "alert", "id": "1", "change": "new", "at": NOW.isoformat(), "zstd": bomb()},

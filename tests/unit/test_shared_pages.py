@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tgecrawler.domain.delivery import DeliveredBody, Delivery
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.fleet.shared_pages import SharedPages
 from tgecrawler.items import Entry
+from tgecrawler.spiders.rss import RssSpider
 from tgecrawler.spiders.waiting import NamedSource, Waiting
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -179,7 +181,18 @@ def test_a_body_whose_entries_were_all_on_their_way_is_its_readers_to_settle(
 ) -> None:
     _, (request,) = reader.read("x")
     reader.queue.on_pushed(request, "queued")
-    assert [body.settled for body in reader.book.settled] == [False]
+    (body,) = reader.book.settled
+    assert (body.settled, body.is_wanted_again) == (False, True)
+
+
+def test_a_page_that_comes_before_the_queue_has_answered_is_made_again(reader: Process) -> None:
+    """It is of an earlier body, whose entry is open here for the sake of a later one."""
+    _, (request,) = reader.read("x")
+    assert reader.arrive(request) is None
+    assert reader.queue.holds == {reader.request: 1}
+    reader.queue.on_pushed(request, "queued")
+    assert reader.queue.released == [(True, True)]
+    assert reader.ledger.book.balanced
 
 
 @pytest.mark.parametrize(
@@ -201,3 +214,14 @@ def test_a_page_of_a_resting_host_is_put_off(reader: Process, fetcher: Process) 
     fetcher.pages.put_off(request, until)
     assert fetcher.queue.put_off_until == [until]
     assert fetcher.ledger.book.seen == 0
+
+
+def test_a_page_bears_its_own_entry(reader: Process, fetcher: Process) -> None:
+    """What comes from Redis may say otherwise, and two of one key would take each other's."""
+    _, requests = reader.read("x", "y")
+    spider = RssSpider()
+    spider.fleet = SimpleNamespace(pages=fetcher.pages)  # type: ignore[assignment]
+    assert spider._arrived(requests[0], "x", requests[0].cb_kwargs["waiting"])
+    with pytest.raises(ValueError, match="another entry"):
+        spider._arrived(requests[1], "x", requests[1].cb_kwargs["waiting"])
+    assert fetcher.ledger.book.seen == 1

@@ -63,14 +63,15 @@ class EntryLedger:
         """Let go of an open entry that waits in the queue which several processes share.
 
         Whoever takes it from there counts it. Where it was there already (`anew` is
-        False), for an earlier body's sake, this body does not hear of its outcome.
+        False), for an earlier body's sake, this body does not hear of its outcome, and
+        is read again for as long as it waits: Redis may lose it.
         """
         self.book.withdraw(entry_id)
         for account in self.accounts.pop(entry_id, ()):
             if anew:
                 account.handed_over()
             else:
-                account.closed("pending")
+                account.closed("pending", again=True)
 
     def close(self, entry_id: str, outcome: Outcome, *, again: bool = False) -> None:
         """Book an entry's outcome; a second one for the same entry is a fault of ours.

@@ -373,7 +373,7 @@ local answer = cjson.encode({{
   outstanding = outstanding, others = others, reclaimed = reclaimed, buried = buried,
   wait_ms = wait_ms, full = is_full,
 }})
-if #pushed + #marked + #leased + #closed > 0 then
+if #pushed + #marked + #leased + #closed + #ask.closes > 0 then
   local kept = cmsgpack.pack({{ask.number, answer, leased, closed_payloads}})
   redis.call('SET', P .. 'last:' .. ask.worker, kept, 'EX', {REPLY_KEPT_S})
 end

@@ -225,6 +225,8 @@ class TgeSpider(Spider):
         """Let a request's own entry wait for its page; return whether it is wanted."""
         if self.fleet is None or request is None:
             raise RuntimeError("a page came from a queue that this process does not share")
+        if waiting.get("id") != page:  # two entries under one key, and one would wait for ever
+            raise ValueError(f"the page of another entry: {page!r:.100}")
         one = self.fleet.pages.arrived(request, waiting)
         if one is not None:
             self._waiting[page] = [one]

@@ -46,8 +46,8 @@ def follow_alerts(
     try:
         for messages in _batches(reader):
             for message in messages:
-                if message.kind == "alert" and message.body and is_wanted(message.body):
-                    _print(message, json=json)
+                if message.kind == "alert" and message.body:
+                    _show(message, is_wanted, json=json)
             sys.stdout.flush()  # what nobody has seen yet must not count as handled
             if isinstance(reader, StreamReader):
                 reader.acknowledge(messages)
@@ -73,13 +73,18 @@ def _batches(reader: StreamReader | Tail) -> Iterator[list[Message]]:
             yield messages
 
 
-def _print(message: Message, *, json: bool) -> None:
+def _show(message: Message, is_wanted: Callable[[dict[str, Any]], bool], *, json: bool) -> None:
     alert = message.body or {}
-    if json:
-        print(orjson.dumps(alert).decode())
-        return
+    try:
+        if is_wanted(alert):
+            print(orjson.dumps(alert).decode() if json else _line(message, alert))
+    except (LookupError, TypeError, AttributeError):  # it would come back to the group for ever
+        print(f"passing over {message.id}, which is no alert of ours", file=sys.stderr)
+
+
+def _line(message: Message, alert: dict[str, Any]) -> str:
     when = str(alert["published_at"] or alert["seen_at"])[:16].replace("T", " ")
     who = ", ".join(alert["companies"]) or alert["project"]
     what = f"{alert['kind']}, {alert['status']}"
     mark = "" if message.change == "new" else " (changed)"
-    print(f"{when}  {what}{mark}  {who}: {alert['title']}  {alert['url']}")
+    return f"{when}  {what}{mark}  {who}: {alert['title']}  {alert['url']}"

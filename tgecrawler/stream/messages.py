@@ -96,7 +96,7 @@ def decode(message_id: bytes, fields: Mapping[bytes, bytes], *, again: bool = Fa
             body=body,
             again=again,
         )
-    except (ValueError, zstandard.ZstdError) as error:
+    except (ValueError, OverflowError, zstandard.ZstdError) as error:
         raise BrokenMessageError(f"{message_id!r}: {error}") from error
 
 
