@@ -13,10 +13,10 @@ DEMO_OPTIONS := -s TGE_REPLAY=$(DEMO)/archive.warc.gz \
 	-s TGE_SOURCES=tgecrawler/demo/sources.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo crawl watch test test-quick lint format docs fit bench lock clean
+.PHONY: help setup demo demo-distributed crawl watch test test-quick lint format docs fit bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv and install what requirements.lock says
 
@@ -31,6 +31,9 @@ demo: setup ## crawl the bundled archive, without network, and show what it foun
 	@$(SCRAPY) crawl articles $(DEMO_OPTIONS) -s TGE_STATS_JSON=$(DEMO)/articles.json
 	@$(SCRAPY) alerts $(DEMO_OPTIONS)
 	@$(SCRAPY) events $(DEMO_OPTIONS)
+
+demo-distributed: setup ## the same archive by three workers over a Redis and a PostgreSQL of their own; one is killed
+	@$(BIN)/python -m tgecrawler.demo.distributed var/demo-distributed
 
 crawl: setup ## one cycle over the live default sources into var/tge.db
 	@$(SCRAPY) crawl rss

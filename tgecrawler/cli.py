@@ -10,7 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from scrapy.commands import ScrapyCommand
+from scrapy.spiderloader import get_spider_loader
 
 from tgecrawler.addon import options_of
 from tgecrawler.errors import ArgumentError, DatabaseError, UserError
@@ -20,8 +25,9 @@ from tgecrawler.storage.readiness import ensure_schema
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from scrapy.settings import BaseSettings
     from sqlalchemy import Engine
 
     from tgecrawler.options import Value
@@ -56,9 +62,11 @@ class TgeCommand(ScrapyCommand):
 
     def options(self) -> dict[str, Value]:
         """Return the typed options of this process."""
-        if self.settings is None:
-            raise RuntimeError("a command has settings once Scrapy has read them")
-        return options_of(self.settings)
+        return options_of(self._settings())
+
+    def spiders(self) -> list[str]:
+        """Return the names of the project's spiders."""
+        return get_spider_loader(self._settings()).list()
 
     def open_database(self) -> Engine:
         """Return the engine of the database, which is told this command's name."""
@@ -71,6 +79,11 @@ class TgeCommand(ScrapyCommand):
         if len(args) > self.most_arguments:
             rest = " ".join(args[self.most_arguments :])
             raise ArgumentError(f"too many arguments: {rest}; see `scrapy {self._name()} -h`")
+
+    def _settings(self) -> BaseSettings:
+        if self.settings is None:
+            raise RuntimeError("a command has settings once Scrapy has read them")
+        return self.settings
 
     def _name(self) -> str:
         return type(self).__module__.rpartition(".")[2]
@@ -148,3 +161,18 @@ def moment(value: str, now: datetime) -> datetime:
 def json_flag(parser: argparse.ArgumentParser, **kwargs: Any) -> None:
     """Add ``--json``, which every command that shows something understands."""
     parser.add_argument("--json", action="store_true", help="print JSON", **kwargs)
+
+
+def print_json(shown: Any) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; what the web or a user brought along is no markup."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(file=sys.stdout).print(table)

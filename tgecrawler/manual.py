@@ -13,6 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = (
     ("make demo", "crawl a bundled archive without network, then show its alerts and events"),
+    (
+        "make demo-distributed",
+        "three workers crawl the archive over a Redis and a PostgreSQL of their own, one is "
+        "killed, and the rows are those of a single process",
+    ),
     ("make test", "lint, types and all tests"),
     ("make crawl", "one cycle over the default sources into `var/tge.db`"),
     ("make watch", "poll the default sources for ever, each by its own rhythm"),
@@ -58,6 +63,11 @@ COMMANDS = (
         "`stats`, `clear`, `advise`: what is kept, how long (`--tier --json`)",
     ),
     ("scrapy spool", "rows that are not in the database: `list`, `write` them now (`--json`)"),
+    (
+        "scrapy queue",
+        "what several workers share: `stats`, `dead`, `retry ID` (`--all`), `purge` "
+        "(`--queue --dead --seen --clock --yes`), of all or of `--spider NAME` (`--json`)",
+    ),
     (
         "scrapy db",
         "`upgrade [REVISION]`, `downgrade REVISION`, `current`, `check` (`--json`), "

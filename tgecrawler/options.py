@@ -111,7 +111,8 @@ OPTIONS: tuple[Option, ...] = (
         "TGE_REDIS_URL",
         "",
         _text,
-        "Redis that several processes share, redis://…; empty = a single process",
+        "Redis that several processes share: redis://, rediss://, unix://, redis+sentinel:// or "
+        "redis+cluster://…; empty = a single process",
         secret=True,
     ),
     Option(

@@ -94,12 +94,13 @@ def story_of(feed: int, entry: int, now: datetime) -> Story:
     }
     title, opening = EVENTS[(feed + entry) % len(EVENTS)]
     summary = opening.format(**words, number=draw.randrange(3, 60))
-    told = (" ".join(_sentences(draw, words)) for _ in range(13))
+    told = (" ".join(sentences_of(draw, words)) for _ in range(13))
     published_at = now - timedelta(minutes=20 + 60 * entry)
     return Story(feed, entry, title.format(**words), summary, (summary, *told), published_at)
 
 
-def _sentences(draw: Random, words: dict[str, str]) -> list[str]:
+def sentences_of(draw: Random, words: dict[str, str]) -> list[str]:
+    """Return three sentences about the project that `words` names."""
     made = []
     for pattern in draw.sample(SENTENCES, 3):
         a, b, c, d = draw.sample(NOUNS, 4)

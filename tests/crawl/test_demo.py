@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from harness import ROOT, Project
-from tgecrawler.demo.build import build_archive
-from tgecrawler.demo.world import load_world
+from tgecrawler.config.loader import load_sources
+from tgecrawler.demo.build import build_archive, replies, write_sources
+from tgecrawler.demo.world import load_world, reprinted, sister_url
 
 EXPECTED = ROOT / "tests/fixtures/demo/alerts.expected.json"
 CONFIGURATION = ROOT / "tgecrawler/demo"
@@ -103,6 +105,23 @@ def test_the_world_is_as_large_as_it_says() -> None:
     assert len(world.stories) >= 80
     assert len(days) >= 10
     assert {"rss2", "atom", "json", "rdf", "sitemap", "listing"} <= set(formats)
+
+
+def test_editions_are_sisters_of_every_site_that_print_a_minute_later(tmp_path: Path) -> None:
+    world, sources = load_world(), tmp_path / "sources.yaml"
+    editions = reprinted(world, 3)
+    assert len({site.host for site in editions.sites}) == 3 * len(world.sites)
+    by_url = {story.url: story for story in editions.stories}
+    assert len(by_url) == len(editions.stories) == 3 * len(world.stories)
+    for story in world.stories:
+        third = by_url[sister_url(story.url, 3)]
+        assert (third.text, third.at - story.at) == (story.text, timedelta(minutes=2))
+    feeds = write_sources(sources, editions=3)
+    loaded = load_sources(sources)
+    assert len(loaded.feeds) == feeds == 36
+    answered = {url for url, *_ in replies(editions)}
+    assert {feed.url for feed in loaded.feeds} <= answered
+    assert max(story.at for story in editions.stories) < world.captured_at
 
 
 def test_the_archive_is_the_same_bytes_each_time(tmp_path: Path) -> None:

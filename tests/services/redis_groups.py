@@ -73,7 +73,7 @@ class Watched:
             f"sentinel failover-timeout {SERVICE} 2000\n"
             + (f"sentinel auth-pass {SERVICE} {password}\n" if password else "")
         )
-        self.sentinel = RedisServer(folder / "sentinel", config=config)
+        self.sentinel = RedisServer(folder / "sentinel", "--sentinel", config=config)
 
     @property
     def url(self) -> str:

@@ -29,7 +29,7 @@ class RedisServer:
         options: more of a redis-server's command line, as ``"--appendonly", "yes"``,
             with which it keeps its keys over a stop or a kill.
         password: what ``default``, the user of whoever names none, has to say.
-        config: a file to start from, as a Sentinel needs one.
+        config: a file to start from, as a Sentinel needs one, which is named by "--sentinel".
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RedisServer:
         command += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         if self.config is None:
             command += ["--save", "", "--appendonly", "no"]
-        command += [*self.options, *(["--sentinel"] if self.config else [])]
+        command += self.options
         with (self.folder / "redis.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         if wait:

@@ -22,7 +22,6 @@ from storage_cases import batch
 from stream_cases import MOST, alerts, ids_of, wait_for
 from stream_processes import story
 
-from tgecrawler import settings
 from tgecrawler.extensions import announcer as module
 from tgecrawler.extensions.announcer import Announcer
 from tgecrawler.redis_link import connect
@@ -30,7 +29,6 @@ from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.queries import recent_alerts
 
 ROOT = Path(__file__).parents[2]
-OURS = "tgecrawler.extensions.announcer.Announcer"
 
 
 class Committing:
@@ -192,9 +190,8 @@ def test_a_crawl_tells_all_that_it_stores(tmp_path, client, redis_url):
         for number in range(30)
     ]
     records.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    wired = dict(settings.EXTENSIONS) | {OURS: 45}
     command = [sys.executable, "-m", "scrapy", "crawl", "records", "-a", f"file={records}"]
-    command += ["-a", "max_age_days=0", "-s", f"EXTENSIONS={json.dumps(wired)}"]
+    command += ["-a", "max_age_days=0"]
     command += ["-s", f"TGE_DATABASE_URL={url}", "-s", f"TGE_REDIS_URL={redis_url}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

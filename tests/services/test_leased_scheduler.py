@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from scrapy import Request, Spider, signals
 from scrapy.http import Response
 from scrapy.utils.test import get_crawler
 from twisted.python.failure import Failure
 
+from tgecrawler.scheduling import leased_scheduler
 from tgecrawler.scheduling.leased_scheduler import LeasedScheduler
 from tgecrawler.scheduling.queue_upkeep import queue_prefix
 from tgecrawler.scheduling.queue_values import Batch, Offer
@@ -533,6 +536,32 @@ class TestTheEnd:
         one.until(lambda: one.figures().leased == 1)
         two = make_worker()
         assert two.begin().url != begun.url
+
+    def test_it_comes_though_cancels_are_swallowed(self, worker, monkeypatch):
+        """As redis-py does on Python 3.11, where a command's last byte has just been sent."""
+        monkeypatch.setattr(leased_scheduler, "STOP_S", 0.2)
+        monkeypatch.setattr(leased_scheduler, "CLOSE_S", 0.2)
+        worker.push(Request(A))
+        queue = worker.scheduler.shared_queue
+
+        async def swallows(*_):
+            for _ in range(20):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.05)
+            raise RedisConnectionError
+
+        monkeypatch.setattr(queue, "round", swallows)
+        monkeypatch.setattr(queue, "prolong", swallows)
+        worker.scheduler.rounds._beat_now.set()
+        worker.runner.run(asyncio.sleep(0.1))
+
+        async def closed():
+            await worker.scheduler.close("finished").asFuture(asyncio.get_running_loop())
+
+        worker.is_open = False
+        closing = worker.runner.get_loop().create_task(closed())
+        done, _ = worker.runner.run(asyncio.wait({closing}, timeout=10))
+        assert done
 
     def test_flushing_at_the_start_is_loud(self, make_worker, caplog):
         one = make_worker()

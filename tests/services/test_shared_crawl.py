@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis_groups import Cluster, Watched, running
 
 from harness import QUICK, Project, Web, serving
 from newsroom import STORIES, WATCHLIST, launch_of, open_desk, page, rss, sources
@@ -96,6 +97,9 @@ def test_one_worker_does_what_a_single_process_does(project: Project, web: Web) 
     report = project.crawl("rss")
     assert report["outcomes"] == single["outcomes"]
     assert report["requests"] == single["requests"]
+    assert single["queue"] is None
+    assert report["queue"]["rounds"]
+    assert not report["queue"]["redis_errors"]
 
 
 def test_three_workers_store_what_one_process_does(project: Project, web: Web) -> None:
@@ -168,3 +172,36 @@ def test_the_alerts_of_all_are_on_the_stream(project: Project, web: Web) -> None
         if message.kind == "alert":
             told = (told - {message.was}) | {message.ref}
     assert sorted(told) == expected
+
+
+def test_a_crawl_over_a_cluster(project: Project, web: Web, tmp_path: Path) -> None:
+    open_desks(project, web)
+    with running(Cluster(tmp_path / "cluster")) as cluster:
+        project.settings["TGE_REDIS_URL"] = cluster.url
+        crawl_together(project, 2)
+    single = alone(project)
+    single.crawl("rss")
+    assert rows_of(project, OUTCOME) == rows_of(single, OUTCOME)
+
+
+def test_a_crawl_goes_on_with_the_replica_when_the_master_dies(
+    project: Project, web: Web, tmp_path: Path
+) -> None:
+    """What the replica had not heard of yet is told again by its feed in the next cycle."""
+    open_desks(project, web)
+    for path, route in list(web.routes.items()):
+        web.serve(path, **{**route, "delay_s": 0.3})
+    with running(Watched(tmp_path / "watched")) as servers:
+        project.settings["TGE_REDIS_URL"] = servers.url
+        workers = [project.start("crawl", "rss", *QUICK) for _ in range(2)]
+        with Redis.from_url(servers.master.url) as shelf:
+            while not shelf.hlen("{tge:1:queue:rss}:held"):
+                assert any(worker.poll() is None for worker in workers)
+        servers.master.kill()
+        for worker in workers:
+            _, said = worker.communicate(timeout=100)
+            assert worker.returncode == 0, said
+        project.crawl("rss", "-s", "TGE_POLL_SHORTEST_S=0.1")
+    single = alone(project)
+    single.crawl("rss")
+    assert rows_of(project, OUTCOME) == rows_of(single, OUTCOME)

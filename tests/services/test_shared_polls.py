@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis_server import RedisServer
 from scrapy import Request
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
 from tgecrawler.domain.fingerprint import content_key, rules_key
 from tgecrawler.domain.polling import PollBounds
+from tgecrawler.errors import DatabaseError
 from tgecrawler.extensions.source_rows import SourceRows
 from tgecrawler.extensions.store import Store
+from tgecrawler.fleet import shared_polls
 from tgecrawler.fleet.shared_polls import SharedPolls
 from tgecrawler.items import Entry
 from tgecrawler.options import read_options
@@ -125,6 +129,31 @@ def test_a_cycle_ends_for_all_once_each_source_was_asked(store: Store, redis_url
     play(store, redis_url, scene)
 
 
+def test_a_worker_that_is_busy_reading_leaves_the_rest_to_the_others(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_polls, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(shared_polls, "MOST_BEING_READ", 1)
+
+    async def scene(one: Worker, other: Worker) -> None:
+        ones = one.requests()
+        first = slug_of(await anext(ones))
+        lease = one.polls.leases[first]
+        lease.opened()
+        one.polls.answered(first)
+        waiting = asyncio.ensure_future(rest_of(ones))
+        await asyncio.sleep(0.3)
+        assert set(one.polls.leases) == {first}
+        async with asyncio.timeout(10):
+            second = slug_of(await anext(other.requests()))
+        assert {first, second} == set(SLUGS)
+        await other.read(second)
+        lease.handed_over()  # it is read to the end, and there is nothing left
+        assert await waiting == []
+
+    play(store, redis_url, scene)
+
+
 def test_what_one_worker_learnt_is_known_to_the_next(store: Store, redis_url: str) -> None:
     async def scene(one: Worker, other: Worker) -> None:
         async for request in one.requests():
@@ -192,5 +221,61 @@ def test_polling_goes_on_after_redis_was_away(store: Store, redis_server, redis_
             await one.told()
         async with asyncio.timeout(10):
             assert slug_of(await anext(other.requests("due"))) in SLUGS
+
+    play(store, redis_url, scene)
+
+
+def test_a_redis_that_is_away_is_said_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shared_polls, "AWAY_PAUSE_S", 0.02)
+    caplog.set_level("INFO", logger=shared_polls.__name__)
+    server = RedisServer(tmp_path / "redis")
+
+    async def scene() -> None:
+        worker = Worker(store, server.url, "a", lease_s=0.06)
+        first = asyncio.ensure_future(anext(worker.requests("due")))
+        await asyncio.sleep(0.5)
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        server.start()
+        async with asyncio.timeout(10):
+            await first
+        assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+        await worker.end()
+
+    try:
+        asyncio.run(scene())
+    finally:
+        server.stop()
+
+
+def test_polling_goes_on_though_neither_redis_nor_the_database_know_anything(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_: object) -> None:
+        raise DatabaseError("it is away")
+
+    monkeypatch.setattr(shared_polls, "read_polls", away)
+    monkeypatch.setattr(shared_polls, "FRESH_FOR", timedelta(0))
+
+    async def scene(one: Worker, other: Worker) -> None:
+        requests = one.requests("due")
+        assert {slug_of(await anext(requests)) for _ in SLUGS} == set(SLUGS)
+
+    play(store, redis_url, scene)
+    assert "it is away" in caplog.text
+
+
+def test_what_the_database_does_not_know_yet_is_not_forgotten_for_it(
+    store: Store, redis_url: str
+) -> None:
+    async def scene(one: Worker, other: Worker) -> None:
+        one.book.read("desk", [], datetime.now(UTC))
+        ours = one.book.polls["desk"].state
+        one.book.reload({"desk": replace(ours, polled_at=datetime(2026, 1, 1, tzinfo=UTC))})
+        assert one.book.polls["desk"].state == ours
+        theirs = replace(ours, polled_at=datetime.now(UTC), etag="newer")
+        one.book.reload({"desk": theirs})
+        assert one.book.polls["desk"].state == theirs
 
     play(store, redis_url, scene)

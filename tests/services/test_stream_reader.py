@@ -35,6 +35,15 @@ def filled(publisher, engine):
     return publisher
 
 
+def test_a_reader_that_is_there_before_the_first_message(engine, client, publisher):
+    reader = StreamReader(client, "group")
+    assert reader.read(block_s=0.01) == []
+    fill(engine, publisher, 1)
+    assert [one.change for one in reader.read()] == ["new", "new"]
+    client.flushdb()
+    assert reader.read(block_s=0.01) == []
+
+
 def test_a_group_shares_and_others_have_their_own(client, filled):
     one, other = (StreamReader(client, "group") for _ in range(2))
     first, second = one.read(30), other.read(30)

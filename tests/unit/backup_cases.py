@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from outbox_cases import announcing
 from storage_cases import (
     NOW,
     WatchedCompany,
@@ -83,7 +84,7 @@ def fill(engine, count: int = 60) -> None:
     for start in range(0, count, 20):
         at = NOW - timedelta(days=start)
         writer(engine, at).write(batch(*told[start : start + 20], reject=[rejected(5_000 + start)]))
-    ours = writer(engine)
+    ours = announcing(engine)
     ours.sync_companies([WatchedCompany("Acme"), WatchedCompany("Caldera")])
     ours.record_sources(
         [SourceHealth(slug="acme-news", url="https://a.example", owner="acme", tier=1)]
@@ -182,10 +183,10 @@ class BackupCases:
         sound(other)
         more = [mention(900, title="A word900", text="new"), mention(901, text_key="t3")]
         for one in (engine, other):
-            assert writer(one).write(batch(*more)).new_rows == 2
+            assert announcing(one).write(batch(*more)).new_rows == 2
             (found,) = recent_alerts(one, text="word900")
             assert found.id == more[0].entry_id
-            writer(one).edit_events("split", [more[0].entry_id])
+            announcing(one).edit_events("split", [more[0].entry_id])
         assert snapshot(other) == snapshot(engine)
         sound(other)
         other.dispose()

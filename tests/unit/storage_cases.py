@@ -909,6 +909,7 @@ class QueryCases:
             "event_redirects": 0,
             "accounts": 0,
             "follower_snapshots": 0,
+            "outbox": 0,
             "duplicates": 2,
         }
         for table in (ALERTS, MENTIONS, SEEN, SOURCES):

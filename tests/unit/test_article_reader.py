@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 
 from tgecrawler.errors import SourceError
 from tgecrawler.sources.article import parse_article
+from tgecrawler.sources.article_messages import page_head
 from tgecrawler.sources.article_reader import ArticleReader
 
 pytestmark = pytest.mark.slow
@@ -155,6 +160,23 @@ def test_it_can_be_closed_while_a_process_starts_or_reads() -> None:
         asked.cancel()
 
     run(test)
+
+
+@pytest.mark.parametrize("cut", [0, 5, -5])
+def test_the_process_ends_without_a_word_when_its_crawl_is_killed(cut: int) -> None:
+    """With an answer that nobody has taken, and in the middle of asking for the next page."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tgecrawler.sources.article_worker"],
+            stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    with ours:
+        asked = page_head(page(1), URL, "") + page(1)
+        ours.sendall(asked + asked[:cut])
+        select.select([ours], [], [], 60)
+    assert process.communicate(timeout=60) == (None, "")
+    assert process.returncode == 0
 
 
 def test_the_process_is_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,13 +81,27 @@ def changed(payload: bytes, **values: object) -> bytes:
             state=orjson.loads(dump_state(STATE, None))["state"] | {"polled_at": "soon"},
         ),
         changed(dump_state(STATE, None), told=1),
+        state_with(whole_at="2026-03-01T12:00:00"),  # compared with aware ones, it would raise
+        state_with(etag='"1"\r\nX-Evil: 1'),
+        state_with(last_modified="\0"),
+        state_with(consecutive_failures=-(10**9)),  # would make the wait nothing
+        state_with(unsettled_polls=2**63),
     ],
 )
 def test_a_state_that_cannot_be_read_counts_for_nothing(payload: bytes) -> None:
     assert load_state(payload, URL) is None
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"x", changed(dump_settled(STATE), etag=[])])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{}",
+        b"x",
+        changed(dump_settled(STATE), etag=[]),
+        changed(dump_settled(STATE), etag="\n"),
+    ],
+)
 def test_what_is_settled_and_cannot_be_read_counts_for_nothing(payload: bytes) -> None:
     assert load_settled(payload) is None
 

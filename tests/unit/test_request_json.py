@@ -13,7 +13,9 @@ import pytest
 from scrapy import Request, Spider
 from scrapy.http import FormRequest, JsonRequest, XmlRpcRequest
 
-from tgecrawler.scheduling.request_json import MOST_BYTES, RequestError, dumps, loads
+from tgecrawler.scheduling.request_json import MOST_BYTES, RequestError, dumps, loads, may_call
+from tgecrawler.spiders.articles import ArticlesSpider
+from tgecrawler.spiders.rss import RssSpider
 
 
 class Pages(Spider):
@@ -138,6 +140,14 @@ def test_deep_nesting_is_refused_both_ways(spider):
             loads(payload, spider)
 
 
+@pytest.mark.parametrize("name", ["url", "meta", "headers", "method", "_class"])
+def test_what_cannot_even_be_shown_is_refused(spider, name):
+    """Of what orjson reads, at most 1,024 deep, Python's own repr takes less."""
+    deep = b"[" * 1_020 + b"]" * 1_020
+    with pytest.raises(RequestError, match="deep"):
+        loads(b'{"url": "http://a.example/", "' + name.encode() + b'": ' + deep + b"}", spider)
+
+
 def test_only_methods_of_the_spider_itself_are_sent(spider):
     for method in (lambda r: None, print, Pages().parse, spider._inner, spider.tool, spider.closed):
         with pytest.raises(RequestError):
@@ -197,6 +207,7 @@ GOOD = {"url": "http://a.example/"}
         GOOD | {"headers": {"a": ["b\r\nEvil: 1"]}}, GOOD | {"headers": {"a\n": ["b"]}},
         GOOD | {"headers": {"a": ["\u0100"]}},
         GOOD | {"body": "no base64!"}, GOOD | {"body": ["a"]}, GOOD | {"cookies": "a"},
+        GOOD | {"meta": {"lease": "1"}}, GOOD | {"meta": {"cached_response": 1}},
         GOOD | {"meta": []}, GOOD | {"cb_kwargs": []}, GOOD | {"flags": "a"},
         GOOD | {"flags": [1]}, GOOD | {"encoding": "none"}, GOOD | {"encoding": 1},
         GOOD | {"encoding": "utf-8\0"}, GOOD | {"priority": 1.5}, GOOD | {"priority": True},
@@ -221,3 +232,26 @@ def test_a_spider_may_list_what_is_called():
     for name in ("parse", "page_failed"):
         with pytest.raises(RequestError):
             loads(json.dumps(GOOD | {"callback": name}).encode(), spider)
+
+
+def test_a_spider_may_list_what_meta_bears():
+    class Bare(Pages):
+        shared_meta = frozenset({"kind"})
+
+    spider = Bare()
+    request = loads(json.dumps(GOOD | {"meta": {"kind": "a"}}).encode(), spider)
+    assert request.meta == {"kind": "a"}
+    for name in ("download_maxsize", "dont_obey_robotstxt", "waiting", "proxy"):
+        with pytest.raises(RequestError, match=name):
+            loads(json.dumps(GOOD | {"meta": {name: 0}}).encode(), spider)
+        with pytest.raises(RequestError, match=name):
+            dumps(Request("http://a.example/", meta={name: 0}), spider)
+
+
+def test_what_comes_from_redis_calls_no_more_of_our_spiders_than_it_must():
+    """`configure`, say, would replace what the whole process works with."""
+    for kind in (RssSpider, ArticlesSpider):
+        spider = kind()
+        named = {name for name in dir(spider) if may_call(spider, name)}
+        assert named == {"read_page", "page_failed"}
+        assert spider.shared_meta == {"kind"}

@@ -182,7 +182,14 @@ def test_a_body_whose_entries_were_all_on_their_way_is_its_readers_to_settle(
     assert [body.settled for body in reader.book.settled] == [False]
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"\x80\x04"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"", b"{}", b"[]", b"\x80\x04",
+        b'{"slug": "desk", "content_key": "k", "etag": "1\\r\\nEvil: 1", "last_modified": "", '
+        b'"again": false}',
+    ],
+)  # fmt: skip
 def test_an_account_that_cannot_be_read_settles_nothing(fetcher: Process, payload: bytes) -> None:
     fetcher.queue.on_group_closed("body", payload, 0)
     assert fetcher.book.settled == []

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from tgecrawler.cache.level import Gone, LevelError
 from tgecrawler.cache.opening import CacheOptions, open_level
 from tgecrawler.cache.report import Advice, TierRow, advise, tier_rows
 from tgecrawler.cache.tiers import tiers_with
-from tgecrawler.cli import TgeCommand, json_flag, one_of
+from tgecrawler.cli import TgeCommand, json_flag, one_of, print_json, print_table
 from tgecrawler.errors import ArgumentError, CacheError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from tgecrawler.cache.level import SharedLevel
     from tgecrawler.cache.tiers import Tier
@@ -76,18 +69,18 @@ def show_stats(asked: Asked) -> None:
     """Print what each tier holds, and how it has served so far."""
     rows = tier_rows(asked.tiers, asked.level)
     if asked.as_json:
-        _print_json({"bytes": asked.level.used_bytes(), "tiers": [asdict(row) for row in rows]})
+        print_json({"bytes": asked.level.used_bytes(), "tiers": [asdict(row) for row in rows]})
         return
     columns = ("tier", "entries", "MB", "hits", "misses", "revalidated", "hit ratio", "changed")
     title = f"{asked.level.used_bytes() / 1e6:.1f} MB, all runs so far"
-    _print_table(title, columns, [_stats_cells(row) for row in rows])
+    print_table(title, columns, [_stats_cells(row) for row in rows])
 
 
 def clear(asked: Asked) -> None:
     """Drop all entries, or those of a tier; running crawls drop them too."""
     dropped = asked.level.drop(Gone(tier=asked.tier), now_s=0.0)
     if asked.as_json:
-        _print_json({"dropped": dropped})
+        print_json({"dropped": dropped})
     else:
         print(f"dropped {dropped} entries")
 
@@ -96,10 +89,10 @@ def show_advice(asked: Asked) -> None:
     """Print how often originals changed, and the times that follow from it."""
     rows = advise(asked.tiers, asked.level.counts())
     if asked.as_json:
-        _print_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
         return
     columns = ("tier", "time now", "proposed", "hit ratio", "changed in looks", "why")
-    _print_table("times by tier", columns, [_advice_cells(row) for row in rows])
+    print_table("times by tier", columns, [_advice_cells(row) for row in rows])
     if wanted := [f"{row.tier}={row.proposed_ttl_s:.0f}" for row in rows if row.differs]:
         print(f"to take them: TGE_CACHE_TTLS={','.join(wanted)}")
 
@@ -145,16 +138,3 @@ def _span(seconds: float) -> str:
         if seconds >= 2 * size or seconds == size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(file=sys.stdout).print(table)
-
-
-def _print_json(shown: Any) -> None:
-    sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from tgecrawler.cli import TgeCommand, json_flag, one_of, open_database
+from tgecrawler.cli import TgeCommand, json_flag, one_of, open_database, print_json, print_table
 from tgecrawler.errors import ArgumentError
 from tgecrawler.extensions.store import open_lasting
 from tgecrawler.storage.aside import Aside
@@ -64,20 +58,17 @@ class Command(TgeCommand):
                 {"at": row.at, "entry_id": row.entry_id, "url": row.url, "reason": row.reason}
                 for row in rows
             ]
-            _print_json({"waiting": rows_on_disk(folder), "put_aside": listed})
+            print_json({"waiting": rows_on_disk(folder), "put_aside": listed})
             return
         print(f"{rows_on_disk(folder)} rows wait in {folder} for the next run")
         if not rows:
             print("no rows were refused")
             return
-        table = Table(title=f"refused, and kept in {aside.path}", title_justify="left")
-        for column in ("put aside", "address", "reason"):
-            table.add_column(column)
-        for row in rows:
-            # what a page brought along is no markup
-            shown = Text(row.url or row.entry_id), Text(row.reason)
-            table.add_row(f"{row.at:%Y-%m-%d %H:%M:%S}", *shown)
-        Console().print(table)
+        print_table(
+            f"refused, and kept in {aside.path}",
+            ("put aside", "address", "reason"),
+            [(f"{row.at:%Y-%m-%d %H:%M:%S}", row.url or row.entry_id, row.reason) for row in rows],
+        )
 
 
 def _write(lasting: LastingWriter) -> dict[str, int]:
@@ -105,13 +96,9 @@ def _write(lasting: LastingWriter) -> dict[str, int]:
 
 def _show(written: dict[str, int], *, as_json: bool) -> None:
     if as_json:
-        _print_json(written)
+        print_json(written)
         return
     print(
         f"written: {written['waiting']} mentions that waited, {written['put_aside']} that were "
         f"refused before; still refused: {written['refused']}"
     )
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

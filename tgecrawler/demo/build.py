@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from tgecrawler.archive.warc import ArchivedResponse, WarcWriter
 from tgecrawler.demo.feeds import (
@@ -15,7 +18,7 @@ from tgecrawler.demo.feeds import (
     render_sitemaps,
 )
 from tgecrawler.demo.pages import render_page
-from tgecrawler.demo.world import Story, World, load_world
+from tgecrawler.demo.world import Story, World, load_world, reprinted, sister_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +30,16 @@ SHARED_STORY = "bridge-hack"  # a page of ledger-post that coin-wire's feed link
 Reply = tuple[str, int, dict[str, str], bytes]
 
 
-def build_archive(path: Path) -> int:
+def build_archive(path: Path, *, editions: int = 1) -> int:
     """Write the archive to a new file, the same bytes each time; return its responses.
+
+    Args:
+        editions: see `reprinted`.
 
     Raises:
         FileExistsError: there is such a file.
     """
-    world = load_world()
+    world = reprinted(load_world(), editions)
     count = 0
     with WarcWriter(path, deterministic=True) as writer:
         for url, status, headers, body in replies(world):
@@ -48,6 +54,25 @@ def build_archive(path: Path) -> int:
             )
             count += 1
     return count
+
+
+def write_sources(path: Path, *, editions: int) -> int:
+    """Write a sources.yaml of all feeds of that many editions; return how many there are."""
+    feeds = yaml.safe_load((resources.files(__package__) / "sources.yaml").read_text("utf-8"))[
+        "feeds"
+    ]
+    rows = [
+        row
+        | {
+            "slug": f"{row['slug']}-{number}",
+            "url": sister_url(row["url"], number),
+            "owner": f"{row['owner']}-{number}",
+        }
+        for number in range(2, editions + 1)
+        for row in feeds
+    ]
+    path.write_text(yaml.safe_dump({"version": 1, "feeds": feeds + rows}), encoding="utf-8")
+    return len(feeds) + len(rows)
 
 
 def replies(world: World) -> Iterator[Reply]:

@@ -88,6 +88,42 @@ def load_world() -> World:
     return World(told["captured_at"], tuple(sites.values()), tuple(stories))
 
 
+def reprinted(world: World, editions: int) -> World:
+    """Return a world in which every site has sisters that reprint it, each a minute later.
+
+    Args:
+        editions: how often each story is told; 1 is the world as it is.
+    """
+    sites, stories = list(world.sites), list(world.stories)
+    for number in range(2, editions + 1):
+        sisters = {site.slug: _sister(site, number) for site in world.sites}
+        sites += sisters.values()
+        stories += [
+            replace(
+                story,
+                id=f"{story.id}-{number}",
+                site=sisters[story.site.slug],
+                at=story.at + timedelta(minutes=number - 1),
+            )
+            for story in world.stories
+        ]
+    return World(world.captured_at, tuple(sites), tuple(stories))
+
+
+def sister_url(url: str, number: int) -> str:
+    """Return where the sister of a site has what the site has at an address."""
+    return url.replace("://", f"://edition-{number}.", 1)
+
+
+def _sister(site: Site, number: int) -> Site:
+    return replace(
+        site,
+        slug=f"{site.slug}-{number}",
+        host=f"edition-{number}.{site.host}",
+        owner=f"{site.owner or site.slug}-{number}",
+    )
+
+
 def _tellings(row: dict[str, Any], sites: dict[str, Site], captured: datetime) -> Iterator[Story]:
     """Yield a story and its word-for-word copies on other sites."""
     kept = {name: row[name] for name in ("author", "page", "entry") if name in row}

@@ -44,6 +44,7 @@ DATABASE_COUNTS = (
     "rows_on_disk",
     "rows_put_aside",
 )
+QUEUE_COUNTS = ("rounds", "reclaimed", "lost", "dead", "refused_payloads", "redis_errors")
 
 
 class RunReport:
@@ -197,6 +198,7 @@ class RunReport:
             "connections": self._connections(),
             "politeness": self._politeness(),
             "database": self._database(),
+            "queue": self._queue(),
             "latency_s": {stage: took.summary() for stage, took in self.durations.items()},
             "memory_bytes": {"peak": self.stats.get_value("memusage/max")},
             "targets": [
@@ -249,6 +251,13 @@ class RunReport:
             "rests": self._count("tge/politeness/rests"),
             "refused": self._count("tge/politeness/refused"),
         }
+
+    def _queue(self) -> dict[str, int] | None:
+        """Return this worker's part in the shared queue; None where it shares none."""
+        if self.stats.get_value("tge/queue/rounds") is None:
+            return None
+        counts = {name: self._count(f"tge/queue/{name}") for name in QUEUE_COUNTS}
+        return counts | {"told": self._count("tge/stream/messages")}
 
     def _count(self, stat: str) -> int:
         return int(self.stats.get_value(stat, 0))

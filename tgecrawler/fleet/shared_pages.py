@@ -15,6 +15,7 @@ import orjson
 
 from tgecrawler.domain.delivery import UNFINISHED, DeliveredBody
 from tgecrawler.extensions.ledger import WAITING
+from tgecrawler.spiders.poll_payload import one_line
 from tgecrawler.spiders.waiting import dump_waiting, load_waiting
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class SharedPages:
         """Settle a body whose last entry was decided here; its reader may be another process."""
         try:
             found = orjson.loads(payload)
-            slug, content_key, etag, last_modified = (str(found[name]) for name in _TEXTS)
+            slug, content_key, etag, last_modified = (one_line(str(found[name])) for name in _TEXTS)
             again = bool(found["again"])
         except (ValueError, KeyError, TypeError):
             logger.warning("queue: the account of a body cannot be read; it is read once more")

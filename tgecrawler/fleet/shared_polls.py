@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from redis import RedisError
 
-from tgecrawler.scheduling.shared_clock import FinishedPoll
+from tgecrawler.errors import DatabaseError
+from tgecrawler.scheduling.shared_clock import FinishedPoll, Taking
 from tgecrawler.storage.polls import read_polls
 
 if TYPE_CHECKING:
@@ -19,18 +20,23 @@ if TYPE_CHECKING:
     from scrapy import Request
 
     from tgecrawler.items import Outcome
-    from tgecrawler.scheduling.shared_clock import Plan, SharedClock, TakenPoll, Taking
+    from tgecrawler.scheduling.shared_clock import Plan, SharedClock, TakenPoll
     from tgecrawler.spiders.polls import PollBook
 
 logger = logging.getLogger(__name__)
 
-MOST_UNANSWERED = 128  # polls that a worker has under way: the others want some, too
-LONGEST_PAUSE_S = 0.5  # between two looks at the clock
+# Polls that a worker has under way: the others want some, too. Reading a body keeps the
+# processor busy, and the bodies that a worker has not read to the end when it dies are read anew.
+MOST_UNANSWERED = 128
+MOST_BEING_READ = 8
+MOST_AT_ONCE = 4  # taken by one look at the clock
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.5  # between two looks
 AWAY_PAUSE_S = 1.0
 # A poll whose answer got lost in a fault of ours is made again after so long.
 OVERDUE_AFTER = timedelta(hours=1)
 LONGEST_POLL = timedelta(minutes=15)  # then another worker may have the source
 FRESH_FOR = timedelta(minutes=1)
+CLOSE_S = 6.0  # for what is being said to Redis when the crawl ends
 
 
 class PollLease:
@@ -46,6 +52,11 @@ class PollLease:
         self.unanswered = 0
         self._entries = 0
         self._at_rest = at_rest
+
+    @property
+    def is_being_read(self) -> bool:
+        """Whether it has brought entries that are not decided or handed over."""
+        return self._entries > 0
 
     def asked(self) -> None:
         """Note a request to the source."""
@@ -98,6 +109,7 @@ class SharedPolls:
         self._to_tell = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
         self._away = False
+        self._closing = False
         book.on_settled = self._note_settled
 
     async def requests(
@@ -121,7 +133,7 @@ class SharedPolls:
         listed = tuple(slugs)
         if plan == "cycle":
             await self._begin(listed, only_due=only_due)
-        while True:
+        while not self._closing:
             taking = await self._take(listed, plan)
             for poll in taking.taken:
                 await self._adopt(poll)
@@ -130,7 +142,8 @@ class SharedPolls:
                 yield ask(poll.slug)
             if plan == "cycle" and not taking.left:
                 return
-            await self._pause(taking.wait_s)
+            # with no room, one that comes to rest ends the pause
+            await self._pause(taking.wait_s if self._room() else LONGEST_PAUSE_S)
 
     def asked(self, slug: str) -> None:
         """Note a request to a source."""
@@ -144,9 +157,13 @@ class SharedPolls:
 
     async def close(self) -> None:
         """Tell what is left to be told, and give back what is not finished."""
+        # No cancelling first: a command that is under way may swallow that.
+        self._closing = True
+        self._to_tell.set()
+        self._wake.set()
         if self._telling is not None:
+            await asyncio.wait([self._telling], timeout=CLOSE_S)
             self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
         with suppress(RedisError):  # what is not told runs out, and is polled again
             await self._tell()
             if self.leases:
@@ -156,7 +173,7 @@ class SharedPolls:
         epoch = datetime.fromtimestamp(0, UTC)
         due = {slug: self.book.due_at(slug, epoch) if only_due else epoch for slug in slugs}
         within_s = self.book.bounds.shortest_s
-        while True:
+        while not self._closing:
             try:
                 begun = await self.clock.begin_cycle(due, within_s=within_s)
             except RedisError as error:
@@ -172,30 +189,45 @@ class SharedPolls:
             return
 
     async def _take(self, slugs: Iterable[str], plan: Plan) -> Taking:
-        while True:
+        while not self._closing:
             now = datetime.now(UTC)
-            unanswered = sum(lease.unanswered for lease in self.leases.values())
             due = {slug: self.book.due_at(slug, now) for slug in slugs}
             try:
-                taking = await self.clock.take(plan, due, max(0, MOST_UNANSWERED - unanswered))
+                taking = await self.clock.take(plan, due, self._room())
             except RedisError as error:
                 await self._outlast(error)
                 continue
             self._back()
             return taking
+        return Taking((), 0, None)
+
+    def _room(self) -> int:
+        """Return how many polls may be taken now."""
+        leases = self.leases.values()
+        if sum(lease.is_being_read for lease in leases) >= MOST_BEING_READ:
+            return 0
+        unanswered = sum(lease.unanswered for lease in leases)
+        return max(0, min(MOST_AT_ONCE, MOST_UNANSWERED - unanswered))
 
     async def _adopt(self, poll: TakenPoll) -> None:
         """Take over what is known of a source; from the database where Redis has lost it."""
         now = datetime.now(UTC)
         if not poll.state and now - self._read_at > FRESH_FOR:
             self._read_at = now
-            self.book.reload(await asyncio.to_thread(read_polls, self.book.store.engine))
+            try:
+                stored = await asyncio.to_thread(read_polls, self.book.store.engine)
+            except DatabaseError as error:  # then by what this process knows
+                logger.error("database: what it knows of sources is not known: %s", error)
+            else:
+                self.book.reload(stored)
         self.book.adopt(poll.slug, poll.state, poll.settled)
 
-    async def _pause(self, wait_s: float | None) -> None:
+    async def _pause(self, wait_s: float | None, *, longest_s: float = LONGEST_PAUSE_S) -> None:
+        if self._closing:
+            return
         self._wake.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(LONGEST_PAUSE_S, max(0.05, wait_s or 0.0))):
+            async with asyncio.timeout(min(longest_s, max(SHORTEST_PAUSE_S, wait_s or 0.0))):
                 await self._wake.wait()
 
     def _at_rest(self, lease: PollLease) -> None:
@@ -210,21 +242,23 @@ class SharedPolls:
         self._to_tell.set()
 
     async def _tell_for_ever(self) -> None:
-        while True:
+        while not self._closing:
             self._to_tell.clear()
             if not self._finished and not self._settled:  # what failed is told again
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self.lease_s / 3):
                         await self._to_tell.wait()
             try:
-                await self._tell()
-                await self._prolong()
+                answers = [await self._tell(), await self._prolong()]
             except RedisError as error:
                 await self._outlast(error)
             else:
-                self._back()
+                if any(answers):
+                    self._back()
 
-    async def _tell(self) -> None:
+    async def _tell(self) -> bool:
+        """Tell what there is to be told; return whether there was anything."""
+        is_any = bool(self._settled or self._finished)
         for slug, settled in list(self._settled.items()):
             await self.clock.settle(slug, settled)
             if self._settled.get(slug) is settled:
@@ -235,6 +269,7 @@ class SharedPolls:
             for slug, lease in finished.items():
                 if self._finished.get(slug) is lease:
                     del self._finished[slug]
+        return is_any
 
     def _finished_poll(self, lease: PollLease) -> FinishedPoll:
         now, state = datetime.now(UTC), self.book.polls[lease.slug].state
@@ -244,17 +279,18 @@ class SharedPolls:
         next_in_s = (next_at - now).total_seconds()
         return FinishedPoll(lease.slug, next_in_s, self.book.state_of(lease.slug))
 
-    async def _prolong(self) -> None:
+    async def _prolong(self) -> bool:
         since = datetime.now(UTC) - LONGEST_POLL
         held = [slug for slug, lease in self.leases.items() if lease.taken_at > since]
         if held:
             await self.clock.prolong(held)
+        return bool(held)
 
     async def _outlast(self, error: RedisError) -> None:
         if not self._away:
             logger.error("redis: %s; nothing new is polled until it is back", error)
         self._away = True
-        await asyncio.sleep(AWAY_PAUSE_S)
+        await self._pause(AWAY_PAUSE_S, longest_s=AWAY_PAUSE_S)
 
     def _back(self) -> None:
         if self._away:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 EXPIRY_S = 15.0  # a turn whose worker is not heard of for so long is free again
 HEARTBEAT_S = 3.0
-GATHER_S = 0.003  # what comes within it goes in one round trip; much less than any gap
+GATHER_S = 0.003  # least time between two rounds; what comes within it goes together
 SETTLE_S = HEARTBEAT_S + 1.0  # after a loss: by then whoever runs has said so
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -119,6 +119,7 @@ class GateRounds:
         self._held: dict[str, Place] = {}
         self._asking: dict[str, Place] = {}
         self._news = _News()
+        self._ended_s = 0.0
         self._beat_at_s = 0.0
         self._quiet_until_s = 0.0
         self._pause_s = FIRST_PAUSE_S
@@ -166,8 +167,11 @@ class GateRounds:
         if self._alarm is not None:
             self._alarm.cancel()
         if self._task is not None:
+            self._work.set()
+            await asyncio.wait({self._task}, timeout=CLOSE_S)
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            # a cancel in mid-command can be swallowed; then the flag above ends it
+            await asyncio.wait({self._task}, timeout=CLOSE_S)
         for place in [*self._held.values(), *self._asking.values()]:
             self.leave(place)
         if self._news and not self.away:
@@ -184,9 +188,10 @@ class GateRounds:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while True:
+        while not self._closed:
             await self._work.wait()
-            await asyncio.sleep(GATHER_S)
+            # at least once round the loop: an answer is told in the breath in which its turn ends
+            await asyncio.sleep(max(0.0, self._ended_s + GATHER_S - time.monotonic()))
             self._work.clear()
             was_away = self.away
             may_ask = not was_away and time.monotonic() >= self._quiet_until_s
@@ -199,7 +204,7 @@ class GateRounds:
                 continue
             if lost or was_away:
                 self._settle(back=was_away)
-            self._set_alarm()
+            self._set_alarm(asks_later=not may_ask)
 
     async def _round(self, asking: Sequence[Place]) -> bool:
         """Do what is to be done; return whether Redis has lost what it knew."""
@@ -226,6 +231,7 @@ class GateRounds:
             self._news = news.before(self._news)
             raise
         self.rounds += 1
+        self._ended_s = time.monotonic()
         self._epoch = epoch.decode()
         if beats:
             self._beat_at_s = now_s + HEARTBEAT_S
@@ -240,6 +246,8 @@ class GateRounds:
         del self._asking[place.token]
         granted, wait_ms, ahead, rest_ms, strikes, struck_ms, status = answer
         if granted:
+            if not self._held:
+                self._beat_at_s = place.asked_tick_s + HEARTBEAT_S
             self._held[place.token] = place
         place.answer.set_result(
             Answer(
@@ -286,18 +294,17 @@ class GateRounds:
             self._news.told[lane.host] = lane
         self._work.set()
 
-    def _set_alarm(self) -> None:
-        """Wake up for the next heartbeat, or when asking is allowed again."""
+    def _set_alarm(self, *, asks_later: bool) -> None:
+        """Wake up for the next heartbeat, and when asking is allowed again."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        now_s = time.monotonic()
         due_s = [self._beat_at_s] if self._held else []
-        if self._asking and self._quiet_until_s > now_s:
+        if asks_later:
             due_s.append(self._quiet_until_s)
         if due_s:
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(max(0.0, min(due_s) - now_s), self._work.set)
+            left_s = max(0.0, min(due_s) - time.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(left_s, self._work.set)
 
 
 class _News:

@@ -122,9 +122,10 @@ class LeaseRounds:
         self._wake.set()
 
     def stop(self) -> None:
-        """Let `run` end."""
+        """Let `run` and `beat` end."""
         self._stop.set()
         self._wake.set()
+        self._beat_now.set()
 
     async def run(self) -> None:
         """Make rounds until told to stop."""
@@ -141,9 +142,11 @@ class LeaseRounds:
                 await _sleep(FULL_PAUSE_S, self._stop)
 
     async def beat(self) -> None:
-        """Prolong the leases, until cancelled."""
+        """Prolong the leases until told to stop; a cancel may be swallowed by redis-py."""
         while True:
             await _sleep(self.queue.lease_ms / 3000, self._beat_now)
+            if self._stop.is_set():
+                return
             self._beat_now.clear()
             leases = [lease.leased for lease in self.batches.book]
             try:
@@ -155,13 +158,23 @@ class LeaseRounds:
                 self.desk.count("tge/queue/redis_errors")
                 logger.debug("queue: leases were not prolonged: %s", error)
 
-    async def finish(self) -> None:
-        """Give everything back and say all there is to say; may be cancelled by a timeout."""
+    async def finish(self, longest_s: float) -> None:
+        """Give everything back and say all there is to say.
+
+        Raises:
+            TimeoutError: it takes longer.
+        """
+        async with asyncio.timeout(longest_s):
+            await self._say_the_rest(time.monotonic() + longest_s)
+
+    async def _say_the_rest(self, give_up_s: float) -> None:
         self.batches.outbox.insist()
         self.batches.is_leaving = True
         self._full_until_s = 0.0
         has_left = False
         while self._has_more_to_finish() or not has_left:
+            if time.monotonic() > give_up_s:  # redis-py may have swallowed the timeout's cancel
+                raise TimeoutError
             says_so = self._unheard is None  # what was not heard says what it said before
             try:
                 await self._round(0)

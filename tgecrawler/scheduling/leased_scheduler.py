@@ -189,8 +189,7 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
         running.cancel()
         await asyncio.wait(self._tasks)
         try:
-            async with asyncio.timeout(CLOSE_S):
-                await self.rounds.finish()
+            await self.rounds.finish(CLOSE_S)
         except TimeoutError:
             logger.error(
                 "queue: Redis cannot be used at the end: %d leases run out by themselves, and "

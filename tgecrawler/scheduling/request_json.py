@@ -110,7 +110,10 @@ def loads(payload: bytes, spider: Spider) -> Request:
         raise RequestError(f"not JSON: {payload[:40]!r}") from None
     if not isinstance(told, dict):
         raise RequestError(f"not a request: {payload[:40]!r}")
-    _check(told, spider)
+    try:
+        _check(told, spider)
+    except RecursionError:  # orjson reads what is nested deeper than Python can show
+        raise RequestError("nested too deep") from None
     kind = _CLASSES[told.pop("_class")] if "_class" in told else Request
     if "body" in told:
         told["body"] = _unpacked_body(told["body"])
@@ -170,6 +173,9 @@ def _check(told: Mapping[str, Any], spider: Spider) -> None:
             raise RequestError(f"{name} {value!r:.100} is not sent")
         if name in ("callback", "errback") and not may_call(spider, value):
             raise RequestError(f"{name} {value!r:.100} is none that may be called")
+        for key in value if name == "meta" else ():
+            if not _may_bear(spider, key):
+                raise RequestError(f"meta[{key!r:.100}] is not sent")
         if name in ("meta", "cb_kwargs", "cookies"):
             _check_plain(name, value)
 
@@ -185,6 +191,16 @@ def may_call(spider: Spider, name: str) -> bool:
         return name in shared
     kind: Any = type(spider)
     return _is_own_method(kind, name)
+
+
+def _may_bear(spider: Spider, name: str) -> bool:
+    """Return whether the meta of a request from elsewhere may have a name.
+
+    A spider with `shared_meta` lists them. Much of Scrapy and of ours obeys meta: it sets
+    bounds aside, or robots.txt.
+    """
+    shared = getattr(spider, "shared_meta", None)
+    return name not in NOT_SENT if shared is None else name in shared
 
 
 @lru_cache(maxsize=256)

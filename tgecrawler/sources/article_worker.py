@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -26,7 +27,7 @@ MOST_GROWTH_BYTES = 144 * 2**20
 
 def serve(pages: BinaryIO, articles: BinaryIO) -> None:
     """Answer page after page, in their order, until there is none."""
-    while head := pages.readline():
+    while (head := pages.readline()).endswith(b"\n"):
         articles.write(pack({}, _answer(orjson.loads(head), pages.read(size_of(head)))))
         articles.flush()
 
@@ -46,4 +47,5 @@ if __name__ == "__main__":
     limit_growth(MOST_GROWTH_BYTES)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    serve(sys.stdin.buffer, answers)
+    with suppress(ConnectionError):  # who asked was killed, in the middle of something
+        serve(sys.stdin.buffer, answers)

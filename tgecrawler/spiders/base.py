@@ -63,6 +63,9 @@ class TgeSpider(Spider):
     arguments: ClassVar[tuple[str, ...]] = ("only", "max_age_days")
     stores = True  # opens the database; see `Store`
     shares = False  # its sources and pages fall to all workers of a crawl; see `Fleet`
+    # Of a request that comes from Redis; see `request_json`. Pages alone travel.
+    shared_callbacks = frozenset({"read_page", "page_failed"})
+    shared_meta = frozenset({"kind"})
 
     def __init__(self, name: str | None = None, **arguments: Any) -> None:
         for argument in arguments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "datetime | None": (str, type(None)),
 }
+MOST_COUNT = 1_000_000
+_LINE = re.compile("[^\r\n\0]{0,100000}")
 _FIELDS = {one.name: str(one.type) for one in fields(PollState)}
 
 
@@ -68,5 +71,26 @@ def _value(value: Any, kind: str) -> Any:
     """Return a field's value; raise TypeError or ValueError where it is of another kind."""
     if not isinstance(value, _TYPES[kind]):
         raise TypeError(kind)
-    is_moment = kind.startswith("datetime") and isinstance(value, str)
-    return datetime.fromisoformat(str(value)) if is_moment else value
+    if isinstance(value, int) and not 0 <= value <= MOST_COUNT:
+        raise ValueError(f"{value} is no count")
+    if not isinstance(value, str):
+        return value
+    return _moment(value) if kind.startswith("datetime") else one_line(value)
+
+
+def one_line(text: str) -> str:
+    """Return a text that a header and a row of any database may hold.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _LINE.fullmatch(text):
+        raise ValueError(f"not one line: {text:.100}")
+    return text
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} bears no time zone")
+    return moment

@@ -119,9 +119,12 @@ class PollBook:
             one.state = replace(one.state, **body)
 
     def reload(self, stored: Mapping[str, PollState]) -> None:
-        """Take over what the database knows of sources."""
+        """Take over what the database knows of sources, where that is newer."""
         for slug, one in self.polls.items():
-            self.polls[slug] = _polls_of(one.source, stored.get(slug))
+            known = _polls_of(one.source, stored.get(slug))
+            ours_at, theirs_at = one.state.polled_at, known.state.polled_at
+            if theirs_at is not None and (ours_at is None or theirs_at > ours_at):
+                self.polls[slug] = known
 
     def due_at(self, slug: str, now: datetime) -> datetime:
         """Return when a source is due: `now` for one that was never polled."""

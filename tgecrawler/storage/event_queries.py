@@ -73,8 +73,9 @@ class EventRow:
         return f"{self.last_seen_at.isoformat()}~{self.id}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the event as the commands and the API show it."""
-        return asdict(self) | {name: rfc3339(getattr(self, name)) for name in _MOMENTS}
+        """Return the event as the commands and the API show it, with the row's own lists."""
+        shown = {one.name: getattr(self, one.name) for one in fields(self)}
+        return shown | {name: rfc3339(getattr(self, name)) for name in _MOMENTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ return held
 
 # In one step, or a message that a consumer is just given would go with it.
 TIDY = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local gone = 0
 for _, told in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local one = {}
@@ -62,6 +63,7 @@ return gone
 # In one step, or a consumer that reads meanwhile would be set back by it.
 MISSED = Script("""
 local stream, group = KEYS[1], ARGV[1]
+if redis.call('EXISTS', stream) == 0 then return 0 end
 local function told_of(reply)
   local found = {}
   for at = 1, #reply, 2 do found[reply[at]] = reply[at + 1] end
