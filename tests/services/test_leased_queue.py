@@ -350,6 +350,19 @@ def test_a_host_that_waits_shortly_keeps_the_crawl_open(one):
     assert 20 < result.wait_s <= 30
 
 
+def test_a_host_waits_for_as_long_whatever_a_workers_clock_says(one, monkeypatch):
+    """By a clock that is an hour behind, it would be ready at once, and refused at once again."""
+    one.push(offer("a"))
+    one.lease()
+    behind_s = time.time() - 3600
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: behind_s)
+        one.ack("a", "later", until_s=behind_s + 30)
+    assert one.lease() == []
+    assert one.stats().waiting_hosts == 1
+    assert 29 < one.round(want=1).wait_s < 31
+
+
 class TestGroups:
     def test_the_last_end_closes_it(self, one, two):
         one.push(offer("a", group="g"), offer("b", group="g"), offer("c", group="other"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from tgecrawler.items import Entry
 from tgecrawler.options import read_options
 from tgecrawler.redis_link import connect_async
 from tgecrawler.runtime import Runtime
-from tgecrawler.scheduling.shared_clock import SharedClock, prefix_of
+from tgecrawler.scheduling.shared_clock import FinishedPoll, SharedClock, prefix_of
 from tgecrawler.spiders.polls import PollBook
 from tgecrawler.storage.engine import create_engine
 from tgecrawler.storage.schema import ensure_schema
@@ -247,6 +247,28 @@ def test_a_redis_that_is_away_is_said_once(
         asyncio.run(scene())
     finally:
         server.stop()
+
+
+def test_what_fails_by_a_fault_of_ours_is_told_again(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shared_polls, "AWAY_PAUSE_S", 0.02)
+
+    async def scene(one: Worker, other: Worker) -> None:
+        first = slug_of(await anext(one.requests()))
+        finish = one.polls.clock.finish
+        faults = [RuntimeError("a fault of ours")]
+
+        async def faulty(polls: Iterable[FinishedPoll]) -> int:
+            if faults:
+                raise faults.pop()
+            return await finish(polls)
+
+        monkeypatch.setattr(one.polls.clock, "finish", faulty)
+        await one.read(first)
+
+    play(store, redis_url, scene)
+    assert "a fault of ours" in caplog.text
 
 
 def test_polling_goes_on_though_neither_redis_nor_the_database_know_anything(

@@ -82,6 +82,7 @@ def changed(payload: bytes, **values: object) -> bytes:
         ),
         changed(dump_state(STATE, None), told=1),
         state_with(whole_at="2026-03-01T12:00:00"),  # compared with aware ones, it would raise
+        state_with(polled_at="0001-01-01T00:00:00Z"),
         state_with(etag='"1"\r\nX-Evil: 1'),
         state_with(last_modified="\0"),
         state_with(consecutive_failures=-(10**9)),  # would make the wait nothing

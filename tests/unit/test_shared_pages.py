@@ -12,11 +12,14 @@ import pytest
 from scrapy import Request
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
+from twisted.python.failure import Failure
 
 from tgecrawler.domain.delivery import DeliveredBody, Delivery
 from tgecrawler.extensions.ledger import WAITING, EntryLedger
 from tgecrawler.fleet.shared_pages import SharedPages
 from tgecrawler.items import Entry
+from tgecrawler.scheduling.request_json import NOT_SENT
+from tgecrawler.scheduling.resting import HostRestingError
 from tgecrawler.spiders.rss import RssSpider
 from tgecrawler.spiders.waiting import NamedSource, Waiting
 
@@ -86,7 +89,10 @@ class Process:
             self.book.settle(delivery.body())
 
     def arrive(self, request: Request) -> Waiting | None:
-        travelled = request.replace(cb_kwargs=orjson.loads(orjson.dumps(request.cb_kwargs)))
+        travelled = request.replace(
+            cb_kwargs=orjson.loads(orjson.dumps(request.cb_kwargs)),
+            meta={name: value for name, value in request.meta.items() if name not in NOT_SENT},
+        )
         self.request = travelled
         return self.pages.arrived(travelled, travelled.cb_kwargs["waiting"])
 
@@ -214,6 +220,27 @@ def test_a_page_of_a_resting_host_is_put_off(reader: Process, fetcher: Process) 
     fetcher.pages.put_off(request, until)
     assert fetcher.queue.put_off_until == [until]
     assert fetcher.ledger.book.seen == 0
+
+
+def test_a_page_that_could_not_be_sent_is_read_by_who_has_its_entry(reader: Process) -> None:
+    """Too large, say: the scheduler has kept it, and the queue will never answer for it."""
+    delivery, (request,) = reader.read("x")
+    assert reader.pages.arrived(request, request.cb_kwargs["waiting"]) == waiting("x")
+    reader.ledger.close("x", "stored")
+    assert delivery.settled
+    assert reader.ledger.book.seen == 1
+
+
+def test_a_page_that_could_not_be_sent_waits_for_its_sources_next_poll(reader: Process) -> None:
+    delivery, (request,) = reader.read("x")
+    spider = RssSpider()
+    spider.crawler = SimpleNamespace(get_extension=lambda _: reader.ledger)  # type: ignore[assignment]
+    spider.fleet = SimpleNamespace(pages=reader.pages)  # type: ignore[assignment]
+    failure = Failure(HostRestingError("desk.example", NOW + timedelta(hours=1)))
+    failure.request = request  # type: ignore[attr-defined]
+    assert list(spider.page_failed(failure)) == []
+    assert delivery.unfinished == 1
+    assert reader.queue.put_off_until == []
 
 
 def test_a_page_bears_its_own_entry(reader: Process, fetcher: Process) -> None:

@@ -49,6 +49,10 @@ class SharedQueue(Protocol):
     def release(
         self, request: Request, *, unfinished: bool = False, again: bool = False
     ) -> None: ...
+    def travels(self, request: Request) -> bool:
+        """Return whether a page came from the queue; one that could not be sent has stayed here."""
+        return LEASE_ID not in request.meta
+
     def put_off(self, request: Request, until: datetime) -> None: ...
     def close_group(self, group: str, payload: bytes, unfinished: int) -> None: ...
 
@@ -99,10 +103,15 @@ class SharedPages:
             ValueError: the request bears no entry.
         """
         one = load_waiting(given)
-        if not self.ledger.open(one.entry_id, PageLease(self.queue, request)):
+        is_open_here = not self.travels(request) and self.ledger.book.is_open(one.entry_id)
+        if not (is_open_here or self.ledger.open(one.entry_id, PageLease(self.queue, request))):
             return None
         request.meta[WAITING] = [one]  # closed by the ledger where the callback fails
         return one
+
+    def travels(self, request: Request) -> bool:
+        """Return whether a page came from the queue; one that could not be sent has stayed here."""
+        return LEASE_ID not in request.meta
 
     def put_off(self, request: Request, until: datetime) -> None:
         """Leave a page to whoever comes once its host wants to be asked again."""

@@ -252,6 +252,9 @@ class SharedPolls:
                 answers = [await self._tell(), await self._prolong()]
             except RedisError as error:
                 await self._outlast(error)
+            except Exception:  # without this task each source is polled again and again
+                logger.exception("what became of polls was not told; it is tried again")
+                await self._pause(AWAY_PAUSE_S, longest_s=AWAY_PAUSE_S)
             else:
                 if any(answers):
                     self._back()

@@ -12,6 +12,7 @@ answer was not heard has been done once.
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -119,6 +120,7 @@ class LeasedQueue(QueueUpkeep):
         return [leases[at] for at in lost]
 
     def _ask(self, batch: Batch) -> tuple[dict[str, Any], list[bytes]]:
+        now_s = time.time()
         offers, arguments = [], []
         for offer in batch.offers:
             offers.append(_told(offer))
@@ -140,7 +142,7 @@ class LeasedQueue(QueueUpkeep):
                     ack.verdict,
                     ack.reason[:LONGEST_REASON].encode(errors="replace").decode(),
                     int(ack.delay_s * 1000),
-                    int(ack.until_s * 1000),
+                    max(0, int((ack.until_s - now_s) * 1000)),  # a span: clocks differ
                     int(ack.unfinished),
                     random.random(),  # noqa: S311 - spreads retries
                 )

@@ -202,7 +202,7 @@ for _, one in ipairs(ask.landed) do
   end
 end
 for _, ack in ipairs(ask.acks) do
-  local id, mine, verdict, reason, delay_ms, until_ms, unfinished, jitter = unpack(ack)
+  local id, mine, verdict, reason, delay_ms, rest_ms, unfinished, jitter = unpack(ack)
   local token, host, in_flight = holder_of(id)
   local value = redis.call('HGET', P .. 'req', id)
   local attempts, reclaims, last = tries_of(id)
@@ -238,8 +238,8 @@ for _, ack in ipairs(ask.acks) do
       redis.call('ZADD', P .. 'delayed', now + delay_ms, id)
     else
       put_back(id, value, host)
-      if verdict == 'later' and until_ms > now then
-        redis.call('ZADD', P .. 'waiting', 'GT', until_ms, head and head.host or host)
+      if verdict == 'later' and rest_ms > 0 then
+        redis.call('ZADD', P .. 'waiting', 'GT', now + rest_ms, head and head.host or host)
       end
     end
   end

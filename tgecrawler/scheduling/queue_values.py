@@ -91,7 +91,8 @@ class Ack:
 
     done: gone. failed: again after a pause, and dead after too many. refused: dead at
     once. released: back to the queue, as if nothing had been; after `delay_s` if given.
-    later: back to the queue, and its whole host waits until `until_s` (epoch seconds).
+    later: back to the queue, and its whole host waits until `until_s` (epoch seconds by this
+    machine's clock).
 
     Args:
         unfinished: counts in its group, where it is done.

@@ -305,7 +305,8 @@ class TgeSpider(Spider):
         request: Request = failure.request  # type: ignore[attr-defined]
         page: str = request.cb_kwargs["page"]
         if self.fleet is not None and "waiting" in request.cb_kwargs:
-            if until := self._rest_behind(failure):
+            until = self._rest_behind(failure)
+            if until is not None and self.fleet.pages.travels(request):
                 self.fleet.pages.put_off(request, until)
                 return
             if not self._arrived(request, page, request.cb_kwargs["waiting"]):

@@ -91,6 +91,6 @@ def one_line(text: str) -> str:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text} bears no time zone")
+    if moment.tzinfo is None or not 1900 < moment.year < 3000:  # with others one can reckon
+        raise ValueError(f"{text} is no moment of ours")
     return moment
