@@ -128,6 +128,20 @@ def test_what_one_worker_settled_saves_another_the_body(project: Project, web: W
     assert sorted(web.requests[asked:]) == sorted(f'/{feed} "{feed}"' for feed in range(FEEDS))
 
 
+def test_an_address_that_cannot_be_sent_costs_neither_its_entry_nor_its_source(
+    project: Project, web: Web
+) -> None:
+    """A host too long for a key stays with the worker that read of it, which is refused it."""
+    open_desks(project, web)
+    long = launch_of("/long", "Quilia")
+    host = ".".join(["label" * 10] * 6)
+    web.serve("/0", rss([long], {"/long": f"http://{host}/long"}))
+    single = alone(project)
+    single.crawl("rss")
+    crawl_together(project, 1)
+    assert rows_of(project, OUTCOME) == rows_of(single, OUTCOME)
+
+
 def test_a_source_is_not_asked_again_by_a_cycle_that_comes_late(project: Project, web: Web) -> None:
     open_desk(project, web)
     project.crawl("rss")
