@@ -139,8 +139,7 @@ OPTIONS: tuple[Option, ...] = (
         "TGE_QUEUE_RECLAIMS",
         10,
         _positive_whole,
-        "Workers that may die over a request, once its answer has come, before it is put with the "
-        "dead ones; five times as many of those that had it before",
+        "Workers that may die over a request before it is put with the dead ones",
     ),
     Option(
         "TGE_QUEUE_PER_HOST",

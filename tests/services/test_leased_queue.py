@@ -272,23 +272,11 @@ def test_a_request_over_which_workers_die_ends_with_the_dead(make_worker, client
     one.push(offer("a", fingerprint=b"f"))
     for _ in range(3):
         assert one.lease() == ["a"]
-        one.land("a")
         expire_leases(client)
     assert one.lease() == []
     (dead,) = one.dead()
     assert (dead.reason, dead.reclaims) == ("reclaimed 3 times", 3)
     assert one.stats().in_flight == 0
-
-
-def test_what_was_not_answered_outlives_more_workers(make_worker, client):
-    one = make_worker(reclaims=3)
-    one.push(offer("a"))
-    for _ in range(queue_scripts.MANY_RECLAIMS * 3):
-        assert one.lease() == ["a"]
-        expire_leases(client)
-    assert one.lease() == []
-    (dead,) = one.dead()
-    assert dead.reclaims == queue_scripts.MANY_RECLAIMS * 3
 
 
 def test_the_dead_can_be_listed_retried_and_cleared(one):
@@ -429,7 +417,6 @@ class TestGroups:
         one.close_group("g", b"p")
         one.lease()
         if how == "reclaimed":
-            one.land("a")
             expire_leases(client)
             result = one.round()
         else:

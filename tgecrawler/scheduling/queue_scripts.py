@@ -5,9 +5,8 @@ there means 0 or "":
 
 - ``req`` hash, id to value: all requests that are in the queue or leased. A value is ``1``,
   8 bytes of digest (zeros: none), ``host TAB score TAB group LF`` and the payload.
-- ``tries`` hash, id to ``attempts TAB reclaims TAB answered TAB token``, of those that have
-  any: ``answered`` counts the reclaims of leases whose answer had come, the token is that
-  of the lease that ran out last.
+- ``tries`` hash, id to ``attempts TAB reclaims TAB token``, of those that have any; the
+  token is that of the lease that ran out last.
 - ``q:HOST`` sorted set, id by score: the lower goes first. A score is made of the priority
   and of a running number (``seq``), so that equals keep their order.
 - ``ready`` sorted set, host by the score of its first: hosts that may be asked.
@@ -31,8 +30,6 @@ from __future__ import annotations
 
 from tgecrawler.scheduling.seen_scripts import NOW, SEEN
 
-# What a worker that died had only fetched ahead, or was waiting for, is hardly what it died of.
-MANY_RECLAIMS = 5
 MOST_DEAD = 100_000  # the oldest go first
 FAR_MS = 60_000  # what is due later does not keep a crawl open
 LONGEST_PAUSE_MS = 50_000  # between attempts; below FAR_MS
@@ -103,14 +100,12 @@ local function step_group(group, unfinished)
 end
 local function tries_of(id)
   local text = redis.call('HGET', P .. 'tries', id)
-  if not text then return 0, 0, 0, '' end
-  local attempts, reclaims, answered, token =
-    string.match(text, '^(%d+)\\t(%d+)\\t(%d+)\\t(.*)$')
-  return tonumber(attempts or 0), tonumber(reclaims or 0), tonumber(answered or 0), token or ''
+  if not text then return 0, 0, '' end
+  local attempts, reclaims, token = string.match(text, '^(%d+)\\t(%d+)\\t(.*)$')
+  return tonumber(attempts or 0), tonumber(reclaims or 0), token or ''
 end
-local function note_tries(id, attempts, reclaims, answered, token)
-  local text = table.concat({{attempts, reclaims, answered, token}}, '\\t')
-  redis.call('HSET', P .. 'tries', id, text)
+local function note_tries(id, attempts, reclaims, token)
+  redis.call('HSET', P .. 'tries', id, attempts .. '\\t' .. reclaims .. '\\t' .. token)
 end
 local function remove(id)
   redis.call('HDEL', P .. 'req', id)
@@ -210,7 +205,7 @@ for _, ack in ipairs(ask.acks) do
   local id, mine, verdict, reason, delay_ms, rest_ms, unfinished, jitter = unpack(ack)
   local token, host, in_flight = holder_of(id)
   local value = redis.call('HGET', P .. 'req', id)
-  local attempts, reclaims, answered, last = tries_of(id)
+  local attempts, reclaims, last = tries_of(id)
   if token == mine then
     end_lease(id, host, in_flight)
     if verdict == 'done' then redis.call('HDEL', P .. 'marks', id) else forget_marks(id) end
@@ -235,7 +230,7 @@ for _, ack in ipairs(ask.acks) do
       attempts = attempts + 1
       if attempts >= ask.attempts then bury(id, value, reason, attempts, reclaims)
       else
-        note_tries(id, attempts, reclaims, answered, '')
+        note_tries(id, attempts, reclaims, '')
         local pause = math.min(ask.retry_ms * 2 ^ (attempts - 1), {LONGEST_PAUSE_MS})
         redis.call('ZADD', P .. 'delayed', math.floor(now + pause * (0.5 + jitter / 2)), id)
       end
@@ -272,7 +267,7 @@ local function beat(worker)
 end
 """
 
-_DUE = f"""
+_DUE = """
 if redis.call('EXISTS', P .. 'amnesty') == 0 then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'LIMIT', 0, 500)) do
     local token, host, in_flight = holder_of(id)
@@ -280,14 +275,13 @@ if redis.call('EXISTS', P .. 'amnesty') == 0 then
     forget_marks(id)
     local value = redis.call('HGET', P .. 'req', id)
     if value then
-      local attempts, reclaims, answered = tries_of(id)
+      local attempts, reclaims = tries_of(id)
       reclaims = reclaims + 1
-      if in_flight == '0' then answered = answered + 1 end
       reclaimed = reclaimed + 1
-      if answered >= ask.reclaims or reclaims >= {MANY_RECLAIMS} * ask.reclaims then
+      if reclaims >= ask.reclaims then
         bury(id, value, 'reclaimed ' .. reclaims .. ' times', attempts, reclaims)
       else
-        note_tries(id, attempts, reclaims, answered, token or '')
+        note_tries(id, attempts, reclaims, token or '')
         put_back(id, value, host or '')
       end
     end
