@@ -113,7 +113,6 @@ class Server:
             connection, _ = await loop.sock_accept(listening)
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RECEIVED)
             talk = asyncio.ensure_future(self.talk(address, connection))
             talks.add(talk)
             talk.add_done_callback(talks.discard)
@@ -191,6 +190,8 @@ async def serve(world: World, log_file: Path, latency_s: float) -> None:
         accepting = []
         for address, listener in zip(world.addresses, listeners, strict=True):
             listener.setblocking(False)
+            # at once, and for what it accepts: the kernel takes a moment to begin with it
+            listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RECEIVED)
             accepting.append(asyncio.ensure_future(server.accept(address, listener)))
         print(world.port, world.started_s, flush=True)
         await stopped.wait()

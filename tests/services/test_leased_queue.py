@@ -170,6 +170,16 @@ def test_a_lease_that_runs_out_is_anothers_in_the_old_order(one, two, client):
     ]  # fmt: skip
 
 
+def test_what_was_with_dead_workers_twice_goes_behind_its_equals(one, client):
+    one.push(offer("high", priority=1), offer("a"), offer("b"), offer("low", priority=-1))
+    for reclaims in range(2):
+        assert one.lease(2) == ["high", "a"]
+        expire_leases(client)
+        assert one.round(want=0).reclaimed == 2, reclaims
+    one.push(offer("later"))
+    assert one.lease(5) == ["high", "b", "a", "later", "low"]
+
+
 def test_a_lease_is_kept_by_prolonging_it(make_worker, client):
     one, two = (make_worker(name, lease_s=1000) for name in ("one", "two"))
     one.push(offer("a"), offer("b"))

@@ -32,6 +32,7 @@ from tgecrawler.scheduling.seen_scripts import NOW, SEEN
 
 MOST_DEAD = 100_000  # the oldest go first
 FAR_MS = 60_000  # what is due later does not keep a crawl open
+BEHIND_FROM = 2  # reclaims: from then on a request queues up anew among those of its priority
 LONGEST_PAUSE_MS = 50_000  # between attempts; below FAR_MS
 GROUP_TTL_S = 7 * 86_400
 WORKER_KEPT_MS = 86_400_000
@@ -267,7 +268,15 @@ local function beat(worker)
 end
 """
 
-_DUE = """
+# What takes workers down must not be the first that each new one gets; and where workers die for
+# other reasons, those that happened to be at hand are not the same ones each time.
+_DUE = f"""
+local function put_behind(id, value, host)
+  local head = head_of(value)
+  local score = tonumber(head and head.score or 0)
+  local behind = math.floor(score / 2 ^ 38) * 2 ^ 38 + redis.call('INCR', P .. 'seq') % 2 ^ 38
+  enqueue(id, head and head.host or host, string.format('%.0f', behind))
+end
 if redis.call('EXISTS', P .. 'amnesty') == 0 then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'LIMIT', 0, 500)) do
     local token, host, in_flight = holder_of(id)
@@ -282,7 +291,8 @@ if redis.call('EXISTS', P .. 'amnesty') == 0 then
         bury(id, value, 'reclaimed ' .. reclaims .. ' times', attempts, reclaims)
       else
         note_tries(id, attempts, reclaims, token or '')
-        put_back(id, value, host or '')
+        if reclaims >= {BEHIND_FROM} then put_behind(id, value, host or '')
+        else put_back(id, value, host or '') end
       end
     end
   end
