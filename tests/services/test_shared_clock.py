@@ -174,3 +174,19 @@ def test_sources_of_another_selection_are_left_alone(redis_url: str) -> None:
         assert taking.left == 1
 
     play(redis_url, scene)
+
+
+def test_a_cycle_that_redis_has_lost_is_known_to_be(redis_url: str) -> None:
+    async def scene(one: SharedClock, other: SharedClock) -> None:
+        await one.begin_cycle(due("x"), within_s=1)
+        await other.begin_cycle(due("x"), within_s=1)
+        assert not (await one.take("cycle", due("x"), 0)).is_lost
+        client = Redis.from_url(redis_url)
+        client.flushdb()
+        client.close()
+        assert (await one.take("cycle", due("x"), 0)).is_lost
+        assert await one.begin_cycle(due("x"), within_s=1) == 1
+        assert not (await one.take("cycle", due("x"), 0)).is_lost
+        assert (await other.take("cycle", due("x"), 0)).is_lost
+
+    play(redis_url, scene)

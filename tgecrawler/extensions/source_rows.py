@@ -63,8 +63,11 @@ class SourceRows:
     async def _write_for_ever(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
-            # a write that has begun is finished, also when the spider closes meanwhile
-            await asyncio.shield(self._write())
+            try:
+                # a write that has begun is finished, also when the spider closes meanwhile
+                await asyncio.shield(self._write())
+            except Exception:  # of ours; the rows after these are to be written all the same
+                logger.exception("database: the state of some sources is not written")
 
     async def _write(self) -> None:
         async with self._lock:

@@ -140,7 +140,10 @@ class SharedPolls:
                 self.leases[poll.slug] = PollLease(poll.slug, datetime.now(UTC), self._at_rest)
                 self.asked(poll.slug)
                 yield ask(poll.slug)
-            if plan == "cycle" and not taking.left:
+            if plan == "cycle" and taking.is_lost:
+                logger.warning("redis: it has lost its keys; the cycle is begun anew")
+                await self._begin(listed, only_due=only_due)
+            elif plan == "cycle" and not taking.left:
                 return
             # with no room, one that comes to rest ends the pause
             await self._pause(taking.wait_s if self._room() else LONGEST_PAUSE_S)

@@ -5,7 +5,8 @@ ms, from which it may be taken: its next poll, or the end of the lease of whoeve
 polls it now), ``cycle`` (the same for the sources that a running cycle has still to
 ask; 0 = nobody has them), ``holder`` (hash: source to the token of its lease),
 ``polled`` (hash: source to the moment of its last finished poll, in ms), ``state`` and
-``settled`` (hashes: source to what is known of it, as its workers wrote it).
+``settled`` (hashes: source to what is known of it, as its workers wrote it), ``epoch``
+(string: another one once the server has lost its keys, and a cycle with them).
 Moments are those of the server's clock, since machines differ.
 """
 
@@ -21,19 +22,21 @@ local function now_ms()
 end
 """
 
-# ARGV: how long ago a poll counts as one of this cycle (ms), then a source and when it is due
+# ARGV: token, how long ago a poll counts as one of this cycle (ms), then a source and when
+# it is due
 BEGIN = Script(
     _COMMON
     + """
-local now, recent, begun = now_ms(), tonumber(ARGV[1]), 0
-for i = 2, #ARGV, 2 do
+local now, recent, begun = now_ms(), tonumber(ARGV[2]), 0
+redis.call('SET', P .. 'epoch', ARGV[1] .. ' ' .. now, 'NX')
+for i = 3, #ARGV, 2 do
   local source, due = ARGV[i], tonumber(ARGV[i + 1])
   local polled = tonumber(redis.call('HGET', P .. 'polled', source) or '0')
   if due <= now and now - polled >= recent then
     begun = begun + redis.call('ZADD', P .. 'cycle', 'NX', 0, source)
   end
 end
-return begun
+return {begun, redis.call('GET', P .. 'epoch')}
 """
 )
 
@@ -73,7 +76,7 @@ for i, one in ipairs(ready) do
 end
 local wait = -1
 if next_ms >= 0 then wait = math.max(0, next_ms - now) end
-return {left, wait, taken}
+return {left, wait, taken, redis.call('GET', P .. 'epoch') or ''}
 """
 )
 

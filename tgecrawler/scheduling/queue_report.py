@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_HOSTS = 10
 SAMPLED = 64  # buckets of the filter, for one that is measured; digests spread evenly
-CLOCK_KEYS = ("due", "cycle", "holder", "polled", "state", "settled")
+CLOCK_KEYS = ("due", "cycle", "holder", "polled", "state", "settled", "epoch")
 _QUEUE_SIGNS = ("req", "dead", "seen", "workers")
 
 # ARGV: most hosts. Answers JSON and the payload of the oldest request. The oldest is looked for

@@ -368,6 +368,9 @@ if outstanding > 0 and #leased == 0 then
   end
   for _, name in ipairs({{'delayed', 'waiting', 'leases'}}) do
     local first = redis.call('ZRANGE', P .. name, 0, 0, 'WITHSCORES')[2]
+    if first and name == 'leases' then
+      first = math.max(first, now + redis.call('PTTL', P .. 'amnesty'))
+    end
     if first and (wait_ms < 0 or first - now < wait_ms) then
       wait_ms = math.max(0, first - now)
     end

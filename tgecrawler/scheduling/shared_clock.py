@@ -32,11 +32,13 @@ class Taking:
     Attributes:
         left: sources of ours that the plan still has, taken ones included.
         wait_s: until another one may be taken; None where none is to come.
+        is_lost: Redis has lost its keys since our cycle began.
     """
 
     taken: tuple[TakenPoll, ...]
     left: int
     wait_s: float | None
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class SharedClock:
         self.prefix = prefix
         self.worker = worker
         self.lease_ms = int(lease_s * 1000)
+        self._epoch: bytes | None = None
 
     async def begin_cycle(self, due: Mapping[str, datetime], *, within_s: float) -> int:
         """Put sources that are due before the workers of the running cycle; return how many.
@@ -71,10 +74,11 @@ class SharedClock:
         Not those that wait for one already, nor any that was polled less than
         `within_s` ago: workers that start a little later join the same cycle.
         """
-        args: list[Any] = [int(within_s * 1000)]
+        args: list[Any] = [self.worker, int(within_s * 1000)]
         for slug, at in due.items():
             args += (slug, _ms_of(at))
-        return int(await BEGIN.run(self.client, [self.prefix], args))
+        begun, self._epoch = await BEGIN.run(self.client, [self.prefix], args)
+        return int(begun)
 
     async def take(self, plan: Plan, due: Mapping[str, datetime], most: int) -> Taking:
         """Take sources of ours whose time has come, the longest overdue first.
@@ -87,9 +91,10 @@ class SharedClock:
         args: list[Any] = [plan, self.worker, self.lease_ms, most]
         for slug, at in due.items():
             args += (slug, _ms_of(at))
-        left, wait_ms, taken = await TAKE.run(self.client, [self.prefix], args)
+        left, wait_ms, taken, epoch = await TAKE.run(self.client, [self.prefix], args)
         polls = tuple(TakenPoll(slug.decode(), state, settled) for slug, state, settled in taken)
-        return Taking(polls, int(left), None if wait_ms < 0 else wait_ms / 1000)
+        wait_s = None if wait_ms < 0 else wait_ms / 1000
+        return Taking(polls, int(left), wait_s, self._epoch not in (None, epoch))
 
     async def prolong(self, slugs: Iterable[str]) -> set[str]:
         """Hold sources for longer; return those that are still ours."""
