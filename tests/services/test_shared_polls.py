@@ -306,3 +306,16 @@ def test_what_the_database_does_not_know_yet_is_not_forgotten_for_it(
         assert one.book.polls["desk"].state == theirs
 
     play(store, redis_url, scene)
+
+
+def test_nothing_is_polled_while_the_queue_is_full(store: Store, redis_url: str) -> None:
+    async def scene(one: Worker, other: Worker) -> None:
+        one.polls.is_full = lambda: True
+        first = asyncio.ensure_future(anext(one.requests("due")))
+        await asyncio.sleep(0.3)
+        assert not first.done()
+        one.polls.is_full = lambda: False
+        async with asyncio.timeout(10):
+            assert slug_of(await first) in SLUGS
+
+    play(store, redis_url, scene)

@@ -43,7 +43,7 @@ class Fleet:
         clock = SharedClock(client, prefix_of(name), queue.worker, lease_s=lease_s)
         fleet = cls(
             SharedPages(queue, ledger, book),
-            SharedPolls(clock, book, lease_s=lease_s),
+            SharedPolls(clock, book, lease_s=lease_s, is_full=lambda: queue.is_full),
         )
         crawler.signals.connect(fleet.request_dropped, signal=signals.request_dropped)
         return fleet

@@ -45,6 +45,8 @@ class SharedQueue(Protocol):
     on_pushed: Callable[[Request, Any], None] | None
     on_group_closed: Callable[[str, bytes, int], None] | None
 
+    @property
+    def is_full(self) -> bool: ...
     def hold(self, request: Request) -> None: ...
     def release(
         self, request: Request, *, unfinished: bool = False, again: bool = False

@@ -12,6 +12,7 @@ from redis import RedisError
 
 from tgecrawler.errors import DatabaseError
 from tgecrawler.scheduling.shared_clock import FinishedPoll, Taking
+from tgecrawler.spiders.polls import OVERDUE_AFTER
 from tgecrawler.storage.polls import read_polls
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ MOST_BEING_READ = 8
 MOST_AT_ONCE = 4  # taken by one look at the clock
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 0.5  # between two looks
 AWAY_PAUSE_S = 1.0
-# A poll whose answer got lost in a fault of ours is made again after so long.
-OVERDUE_AFTER = timedelta(hours=1)
 LONGEST_POLL = timedelta(minutes=15)  # then another worker may have the source
 FRESH_FOR = timedelta(minutes=1)
 CLOSE_S = 6.0  # for what is being said to Redis when the crawl ends
@@ -95,12 +94,22 @@ class SharedPolls:
 
     Args:
         lease_s: for how long a poll is ours without a sign of life.
+        is_full: whether the queue takes no more pages now: then nothing is polled that
+            might bring some.
     """
 
-    def __init__(self, clock: SharedClock, book: PollBook, *, lease_s: float) -> None:
+    def __init__(
+        self,
+        clock: SharedClock,
+        book: PollBook,
+        *,
+        lease_s: float,
+        is_full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.clock = clock
         self.book = book
         self.lease_s = lease_s
+        self.is_full = is_full
         self.leases: dict[str, PollLease] = {}
         self._finished: dict[str, PollLease] = {}
         self._settled: dict[str, bytes] = {}
@@ -207,7 +216,7 @@ class SharedPolls:
     def _room(self) -> int:
         """Return how many polls may be taken now."""
         leases = self.leases.values()
-        if sum(lease.is_being_read for lease in leases) >= MOST_BEING_READ:
+        if self.is_full() or sum(lease.is_being_read for lease in leases) >= MOST_BEING_READ:
             return 0
         unanswered = sum(lease.unanswered for lease in leases)
         return max(0, min(MOST_AT_ONCE, MOST_UNANSWERED - unanswered))

@@ -241,11 +241,6 @@ class LeasedScheduler(RedisScheduler):  # type: ignore[misc]
 
     # the spider's side
 
-    def group_of(self, request: Request) -> str:
-        """Return the group of a leased request; "" where it has none, or is none."""
-        lease = self.book.of(request)
-        return lease.leased.group if lease else ""
-
     def hold(self, request: Request) -> None:
         """Keep a request's lease until it is released as often as it was held.
 

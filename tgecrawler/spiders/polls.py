@@ -51,6 +51,8 @@ COMING_EVENTS_EVERY = timedelta(minutes=10)
 AROUND_EVENT = timedelta(days=1)
 WITHHELD_FOR = timedelta(minutes=30)  # dates are set before publishing, and caches lag
 SAY_STALE_EVERY = timedelta(days=1)
+# A poll whose answer got lost in a fault of ours is made again after so long.
+OVERDUE_AFTER = timedelta(hours=1)
 NO_HINTS = PollHints()
 
 

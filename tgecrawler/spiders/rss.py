@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tgecrawler.domain.cache_control import max_age_s
@@ -19,6 +19,7 @@ from tgecrawler.spiders.base import (
     was_conditional,
 )
 from tgecrawler.spiders.failures import describe_failure, rests_until
+from tgecrawler.spiders.polls import OVERDUE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from tgecrawler.items import Feed
     from tgecrawler.runtime import Runtime
 
-# A poll whose answer got lost in a fault of ours is made again after so long.
-OVERDUE_AFTER = timedelta(hours=1)
 LONGEST_SLEEP_S = 60  # a clock that was set, or a laptop that slept, is noticed
 
 
