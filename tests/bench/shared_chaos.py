@@ -278,7 +278,12 @@ class Watch:
             except (RedisError, OSError):
                 time.sleep(0.1)
                 continue
-            self.delivered.update(message.id for message in messages if not message.again)
+            # one that comes again was handled before, but for what got lost with its connection
+            self.delivered.update(
+                message.id
+                for message in messages
+                if not message.again or message.id not in self.delivered
+            )
             if ended and not messages:
                 break
         client.close()

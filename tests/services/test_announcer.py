@@ -212,7 +212,17 @@ def following(tmp_path, sqlite_engine, redis_url):
         command += ["-s", f"TGE_DATABASE_URL=sqlite:///{tmp_path}/tge.db"]
         command += ["-s", f"TGE_REDIS_URL={url}"]
         pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True))
+        # a shell that runs the tests in its background has us, and them, ignore Ctrl-C
+        started.append(
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdout=pipe,
+                stderr=pipe,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        )
         return started[-1]
 
     yield follow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -183,9 +183,9 @@ def test_a_name_inside_another_word() -> None:
 
 
 def test_digits_without_end_are_added_in_time() -> None:
-    started_at = perf_counter()
+    started_at = process_time()
     judge_link(f"https://ink{'1' * 55}x.com", ["ink.xyz"])
-    assert perf_counter() - started_at < 0.1
+    assert process_time() - started_at < 0.1
 
 
 def test_a_long_name_may_have_two_letters_wrong() -> None:
@@ -286,16 +286,16 @@ def test_edits_are_a_distance(one: str, other: str) -> None:
 )
 def test_time_is_bounded(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    started_at = perf_counter()
+    started_at = process_time()
     found = find_links(text)
     find_claim_link([("text", text)], [(text, text)], DOMAINS)
     judge_link(text, [text, *DOMAINS])
-    assert perf_counter() - started_at < 1  # it takes 20 ms
+    assert process_time() - started_at < 3  # of the processor; it takes 20 ms
     assert len(found) <= 2 * MAX_LINKS
 
 
 def test_many_domains_are_judged_in_time() -> None:
     domains = [f"{'a' * 40}{at}.xyz" for at in range(200)]
-    started_at = perf_counter()
+    started_at = process_time()
     judge_link(f"https://{'b' * 41}.xyz", domains)
-    assert perf_counter() - started_at < 1
+    assert process_time() - started_at < 3  # of the processor
